@@ -139,7 +139,7 @@ fn check_retention(world: &mut Simulator, kiosk: usize, stored: &[StoredEpoch]) 
     }
     let stored: Vec<&(UnixMs, Entry)> = stored.iter().flat_map(|epoch| &epoch.entries).collect();
     let mut records = DurableRecords::default();
-    records.update(&world.kiosks[kiosk].disk.lock(), kiosk);
+    records.update(world.kiosks[kiosk].disk.lock().durable_copy(), kiosk);
     let days_ago = |days: u64| UnixMs(world.wall().0.saturating_sub(days * DAY_MS));
     let count = |since: UnixMs| stored.iter().filter(|(time, _)| *time > since).count();
     // A segment spans a day. The last one may have been begun before a rest, and be acknowledged after the next one only, if the link

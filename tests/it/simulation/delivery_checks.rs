@@ -97,7 +97,7 @@ pub(crate) fn check_delivered(world: &Simulator, kiosk: usize, stored: &[StoredE
 /// I2: what can be read on the kiosk's disk is at the platform: under its own number, or stated again.
 fn check_every_record(terminal: &SimKiosk, kiosk: usize, stored: &[StoredEpoch]) {
     let mut records = DurableRecords::default();
-    records.update(&terminal.disk.lock(), kiosk);
+    records.update(terminal.disk.lock().clone(), kiosk);
     let delivered: BTreeSet<(u64, u64, Vec<u8>)> = stored
         .iter()
         .flat_map(|epoch| &epoch.numbered)

@@ -219,7 +219,7 @@ impl SimKiosk {
         let is_running = self.is_running();
         if is_running {
             // What was shown so far was durable.
-            self.durable.update(&self.disk.lock(), self.number);
+            self.durable.update(self.disk.lock().durable_copy(), self.number);
         }
         let mut disk = self.disk.lock();
         let mut names = disk.list().ok()?;

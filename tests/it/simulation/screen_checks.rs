@@ -109,7 +109,7 @@ pub(crate) fn open_for_a_check(
     opened.expect("a disk whose faults are cleared can be opened")
 }
 
-/// The records that a power cut at this moment would leave on a kiosk's disk.
+/// The records of a copy of a kiosk's disk, such as a power cut at this moment would leave.
 #[derive(Default)]
 pub(crate) struct DurableRecords {
     /// Oldest first.
@@ -121,9 +121,10 @@ pub(crate) struct DurableRecords {
 }
 
 impl DurableRecords {
-    /// Reads the records that were added since the last call. Begin with no records after each end of the process.
-    pub(crate) fn update(&mut self, disk: &FaultyDisk, kiosk: usize) {
-        let (mut journal, opening) = open_for_a_check(disk.durable_copy(), kiosk);
+    /// Reads the records that were added to this copy of the disk since the last call. Begin with no records after each end of
+    /// the process.
+    pub(crate) fn update(&mut self, disk: FaultyDisk, kiosk: usize) {
+        let (mut journal, opening) = open_for_a_check(disk, kiosk);
         for epoch in journal.epochs() {
             if opening.new_epoch && epoch == journal.head().epoch {
                 // It is not on the disk.

@@ -401,7 +401,7 @@ impl Simulator {
             let is_checked = !terminal.is_unreadable;
             for new in said.iter().filter(|one| is_checked && !terminal.said.contains(one)) {
                 if !is_read {
-                    terminal.durable.update(&terminal.disk.lock(), kiosk);
+                    terminal.durable.update(terminal.disk.lock().durable_copy(), kiosk);
                     is_read = true;
                 }
                 self.counts.checks += 1;
@@ -478,7 +478,7 @@ impl Simulator {
         if terminal.is_unreadable {
             return;
         }
-        terminal.durable.update(&terminal.disk.lock(), kiosk);
+        terminal.durable.update(terminal.disk.lock().durable_copy(), kiosk);
         let found = terminal.durable.print_contradiction(receipt, content, is_marked, terminal.view.as_ref());
         self.counts.checks += 1;
         assert!(found.is_none(), "kiosk {kiosk}: {found:?}");
