@@ -163,6 +163,10 @@ impl Disk for FaultyDisk {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let file = self.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         self.files.insert(to.to_owned(), file);
+        // The sectors are the same.
+        if self.unreadable.remove(from) {
+            self.unreadable.insert(to.to_owned());
+        }
         Ok(())
     }
 
