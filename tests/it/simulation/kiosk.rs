@@ -45,8 +45,8 @@ pub(crate) struct SimKiosk {
     pub(crate) is_unreadable: bool,
     /// The process was started after the last fault.
     pub(crate) is_reopened: bool,
-    /// The epoch of the journal.
-    epoch: u64,
+    /// Epoch and number of the head that was noted last.
+    newest: (u64, u64),
     /// Hashes of the heads of the journal after each turn, by epoch and number, as far as they must be on the disk.
     pub(crate) heads: BTreeMap<(u64, u64), [u8; 32]>,
     /// A copy of the disk, as an operator makes one.
@@ -85,7 +85,7 @@ impl SimKiosk {
             has_lost_records: false,
             is_unreadable: false,
             is_reopened: false,
-            epoch: 0,
+            newest: (0, 0),
             heads: BTreeMap::new(),
             copy: None,
             view: None,
@@ -169,8 +169,10 @@ impl SimKiosk {
         let lost = after.find(|(_, other)| **other != hash);
         let number = self.number;
         assert!(lost.is_none(), "kiosk {number}: {lost:x?} was durable and is not before record {seq}");
-        self.heads.insert((epoch, seq), hash);
-        self.epoch = epoch;
+        if self.newest != (epoch, seq) {
+            self.newest = (epoch, seq);
+            self.heads.insert(self.newest, hash);
+        }
     }
 
     /// The machine is suspended: the monotonic clock stands still.
@@ -234,7 +236,8 @@ impl SimKiosk {
         self.is_unreadable |= is_running && Some(name) == names.last();
         self.has_lost_records = true;
         // If the last unit rots, it is cut as the end of an unfinished write.
-        let last = self.heads.range((self.epoch, 0)..=(self.epoch, u64::MAX)).next_back().map(|(at, _)| *at);
+        let last =
+            self.heads.range((self.newest.0, 0)..=(self.newest.0, u64::MAX)).next_back().map(|(at, _)| *at);
         last.and_then(|at| self.heads.remove(&at));
         let is_bit = draw(4) > 0;
         if is_bit {
