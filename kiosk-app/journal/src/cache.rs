@@ -21,8 +21,8 @@ use contract::sm3;
 use sm4::Sm4;
 use zeroize::Zeroizing;
 
-/// Memory for sled's page cache, in bytes: all values fit.
-const SLED_MEMORY_BYTES: u64 = 4 * 1024 * 1024;
+/// Memory for sled's page cache, in bytes (4 MiB): all values fit.
+const SLED_MEMORY_BYTES: u64 = 4_194_304;
 /// sled never frees disk space: beyond this many bytes the store is recreated.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 const NONCE_LEN: usize = 12;

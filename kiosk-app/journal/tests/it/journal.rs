@@ -180,6 +180,27 @@ fn openings_whose_sync_failed_leave_no_damage() {
 }
 
 #[test]
+fn full_segment_is_followed_by_a_new_one() {
+    let config = || JournalConfig {
+        limits: JournalLimits { segment_bytes: 1_500, ..JournalLimits::new(1 << 30) },
+        ..config()
+    };
+    let (mut journal, _) = Journal::open(FaultyDisk::new(), config(), NOW, &mut entropy(1)).unwrap();
+    for number in 1..=20 {
+        journal.append(&[entry(number)], NOW, &mut entropy(number + 10)).unwrap();
+    }
+    let tomorrow = UnixMs(NOW.0 + 86_400_000);
+    journal.append(&[entry(21)], tomorrow, &mut entropy(40)).unwrap();
+    let by_size_and_day = visits(&mut journal);
+    let mut disk = journal.into_parts().0;
+    let lengths: Vec<usize> = disk.list().unwrap().iter().map(|name| disk.file_len(name)).collect();
+    assert!(lengths.len() > 3 && lengths.iter().all(|length| *length < 3_500), "{lengths:?}");
+    let (mut journal, report) = Journal::open(disk, config(), tomorrow, &mut entropy(50)).unwrap();
+    assert!(!report.new_epoch && report.replayed_records < 10, "{report:?}");
+    assert_eq!((visits(&mut journal), by_size_and_day), (expected(21), expected(21)));
+}
+
+#[test]
 fn read_records_form_valid_contiguous_batches() {
     let (mut journal, _) = open(FaultyDisk::new(), 1);
     for n in 1..=30 {
