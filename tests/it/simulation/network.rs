@@ -170,7 +170,10 @@ impl Simulator {
             let answer = self.city.serve(&call, accepts, refuses, now);
             (peer_delivery != SimulatedFate::AnswerLost).then_some(answer)
         };
-        let (delay, platform) = (self.draw_delay(), self.platform_generation);
+        // A list of days of payments takes long.
+        let is_long = self.faults_enabled && call.target == "/charges/list" && self.rng.percent(50);
+        let long = if is_long { self.rng.below(30_000) } else { 0 };
+        let (delay, platform) = (long + self.draw_delay(), self.platform_generation);
         self.schedule(delay, SimEvent::CallAnswered { call, answer, wait, platform, fate });
     }
 

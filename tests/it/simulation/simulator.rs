@@ -22,6 +22,9 @@ use super::recording::SimRng;
 use super::residents;
 use super::screen_checks::{Statement, statements};
 
+/// Time after a start in which a kiosk exchanges with the platform what there is.
+const FIRST_MS: u64 = 40_000;
+
 pub(crate) enum SimEvent {
     Wake {
         kiosk: usize,
@@ -204,9 +207,17 @@ impl Simulator {
         };
         for kiosk in 0..KIOSKS {
             world.schedule(0, SimEvent::Start(kiosk));
-            world.schedule(5_000, SimEvent::ResidentActs(kiosk));
         }
         world.schedule(1_000, SimEvent::PlatformJobs);
+        if world.rng.percent(50) {
+            // The kiosks have been in service for some time, and know that they lack no order.
+            world.run(FIRST_MS);
+            world.rest();
+            world.run(FIRST_MS);
+        }
+        for kiosk in 0..KIOSKS {
+            world.schedule(5_000, SimEvent::ResidentActs(kiosk));
+        }
         world.schedule(15_000, SimEvent::InjectFault);
         world
     }
