@@ -5,9 +5,9 @@ use contract::{Chain, Head, Record};
 use crate::disk::Disk;
 use crate::error::JournalError;
 use crate::journal::Journal;
-use crate::recovery::push_all;
+use crate::recovery::{push_all, readable_end};
 use crate::segment;
-use crate::segment_info::ReadPosition;
+use crate::segment_info::{ReadPosition, SegmentInfo};
 use crate::state::JournalState;
 
 /// A segment that failed to be read this often is taken for damaged: a cable or a controller may have failed for a moment.
@@ -141,11 +141,24 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         let Some(segment) = self.segments.get_mut(at) else { return };
         self.read_position = None;
         self.damaged.push(segment.name.clone());
+        let (before, last_seq) = (segment.before, segment.last_seq);
         // Records are appended to the current segment until the next epoch begins, which is at once.
         if readable > segment.before.seq || is_current {
             segment.last_seq = readable;
         } else {
             self.segments.remove(at);
         }
+        if readable == before.seq {
+            self.extend_one_before(before, last_seq);
+        }
+    }
+
+    /// What a segment repeated of the one before it can still be read there.
+    fn extend_one_before(&mut self, before: Head, last_seq: u64) {
+        let ends_there =
+            |one: &&mut SegmentInfo| one.before.epoch == before.epoch && one.last_seq == before.seq;
+        let Some(previous) = self.segments.iter_mut().find(ends_there) else { return };
+        let end = readable_end(&mut self.disk, &self.config, &previous.name);
+        previous.last_seq = end.map_or(before.seq, |end| end.seq.min(last_seq).max(before.seq));
     }
 }

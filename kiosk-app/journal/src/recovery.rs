@@ -170,7 +170,7 @@ impl<D: Disk> Recovery<'_, D> {
             match follows {
                 Some(next) if is_adjacent && !name.is_damaged => segment.last_seq = next.seq,
                 _ => {
-                    let end = self.read_end(name).unwrap_or(head.before);
+                    let end = readable_end(self.disk, self.config, name).unwrap_or(head.before);
                     segment.last_seq = follows.map_or(end.seq, |next| next.seq.min(end.seq));
                     let is_gap =
                         follows.is_some_and(|next| end.seq < next.seq && Some(next.epoch) == newest_epoch);
@@ -186,21 +186,6 @@ impl<D: Disk> Recovery<'_, D> {
         }
         described.reverse();
         described
-    }
-
-    /// Head of the chain after the last readable record of a segment.
-    fn read_end(&mut self, name: &SegmentName) -> Option<Head> {
-        let bytes = self.disk.read(&name.to_string()).ok()?;
-        let (head, rest) = segment::decode_head(&bytes, &self.config.wrap_key).ok()?;
-        let mut chain = Chain::from_head(head.before);
-        let mut rest = head.open_snapshot(rest).ok()?.map_or(rest, |snapshot| snapshot.units);
-        while let Ok((records, next)) = head.open_unit(rest) {
-            if push_all(&mut chain, &records).is_none() {
-                break;
-            }
-            rest = next;
-        }
-        Some(chain.head())
     }
 
     /// Folds the records of the files, oldest first, into the state of the snapshot.
@@ -300,6 +285,25 @@ impl<D: Disk> Recovery<'_, D> {
             self.note_unreadable(name);
         }
     }
+}
+
+/// Head of the chain after the last readable record of a segment.
+pub(crate) fn readable_end<D: Disk>(
+    disk: &mut D,
+    config: &JournalConfig,
+    name: &SegmentName,
+) -> Option<Head> {
+    let bytes = disk.read(&name.to_string()).ok()?;
+    let (head, rest) = segment::decode_head(&bytes, &config.wrap_key).ok()?;
+    let mut chain = Chain::from_head(head.before);
+    let mut rest = head.open_snapshot(rest).ok()?.map_or(rest, |snapshot| snapshot.units);
+    while let Ok((records, next)) = head.open_unit(rest) {
+        if push_all(&mut chain, &records).is_none() {
+            break;
+        }
+        rest = next;
+    }
+    Some(chain.head())
 }
 
 pub(crate) fn apply_all<S: JournalState>(state: &mut S, records: &[Record]) {

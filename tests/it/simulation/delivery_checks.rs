@@ -96,10 +96,6 @@ pub(crate) fn check_delivered(world: &Simulator, kiosk: usize, stored: &[StoredE
 
 /// I2: what can be read on the kiosk's disk is at the platform: under its own number, or stated again.
 fn check_every_record(terminal: &SimKiosk, kiosk: usize, stored: &[StoredEpoch]) {
-    // A process that gave up a segment does not look for its first records in the one before; the next process does.
-    if terminal.has_lost_records && !terminal.is_reopened {
-        return;
-    }
     let mut records = DurableRecords::default();
     records.update(terminal.disk.lock().clone(), kiosk);
     let delivered: BTreeSet<(u64, u64, Vec<u8>)> = stored

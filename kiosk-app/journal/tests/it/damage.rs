@@ -128,6 +128,23 @@ fn segment_that_cannot_be_read_any_more_is_missing() {
 }
 
 #[test]
+fn records_that_a_damaged_segment_repeated_are_read_from_the_one_before() {
+    for (at, place) in [(1, 5), (1, 200), (2, 200), (3, 200)] {
+        let disk = SharedDisk::default();
+        *disk.lock() = with_segments(3);
+        let (mut journal, report) = open(disk.clone(), 9);
+        assert!(!report.new_epoch);
+        let name = segment_names(&mut disk.lock()).remove(at);
+        disk.lock().flip_bit(&name, place);
+        let epoch = journal.head().epoch;
+        let (seqs, _) = deliverable(&mut journal, epoch);
+        let first =
+            name.split(['-', '.']).nth(2).map(|number| u64::from_str_radix(number, 16).unwrap()).unwrap();
+        assert!(seqs.contains(&first), "segment {at}, byte {place}: {first} is not in {seqs:?}");
+    }
+}
+
+#[test]
 fn missing_records_end_where_the_next_can_be_read() {
     for place in [5, 200, 300, 400] {
         let mut disk = with_segments(4);
