@@ -106,8 +106,8 @@ impl<D: Disk> Recovery<'_, D> {
                 continue;
             };
             // The process ended while it created the segment: nothing in it was confirmed. Of a file whose length alone was
-            // durable, the rest reads as zeros.
-            let is_newest = name.ordinal.saturating_add(1) == self.next_ordinal;
+            // durable, the rest reads as zeros. Each failed opening leaves one.
+            let is_newest = files.is_empty() && self.damaged.is_empty();
             let is_cut = |error: &SegmentError| *error == SegmentError::Torn || ends_in_zeros(&bytes);
             let decoded = match segment::decode_head(&bytes, &self.config.wrap_key) {
                 Ok((head, _)) if head.before.device != self.config.device => Err(SegmentError::Foreign),

@@ -180,6 +180,29 @@ fn openings_whose_sync_failed_leave_no_damage() {
 }
 
 #[test]
+fn openings_that_a_power_cut_follows_leave_no_damage() {
+    for seed in 0..60 {
+        let (mut journal, _) = open(FaultyDisk::new(), 1);
+        journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+        let (disk, _) = journal.into_parts();
+        let shared = SharedDisk::default();
+        *shared.lock() = disk;
+        for attempt in 0..=seed % 4 {
+            shared.lock().limit_syncs(Some(0));
+            assert!(Journal::open(shared.clone(), config(), NOW, &mut entropy(5 + attempt)).is_err());
+            shared.lock().limit_syncs(None);
+            if seed % 5 == attempt {
+                shared.lock().power_cut(seed * 7 + attempt);
+            }
+        }
+        shared.lock().power_cut(seed);
+        let (mut journal, report) = open(shared.clone(), 20);
+        assert_eq!((report.damaged_segments, report.new_epoch), (0, false), "seed {seed}");
+        assert_eq!(visits(&mut journal), expected(1), "seed {seed}");
+    }
+}
+
+#[test]
 fn full_segment_is_followed_by_a_new_one() {
     let config = || JournalConfig {
         limits: JournalLimits { segment_bytes: 1_500, ..JournalLimits::new(1 << 30) },
