@@ -79,6 +79,14 @@ impl FaultyDisk {
         Self { files, quarantined: self.quarantined.clone(), ..Self::default() }
     }
 
+    /// A copy as an operator makes it: like [`FaultyDisk::durable_copy`], without the files that cannot be read.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let mut copy = self.durable_copy();
+        copy.files.retain(|name, _| !self.unreadable.contains(name));
+        copy
+    }
+
     /// Flips one bit of a file.
     pub fn flip_bit(&mut self, name: &str, at: usize) {
         if let Some(byte) = self.files.get_mut(name).and_then(|file| file.bytes.get_mut(at)) {

@@ -211,7 +211,7 @@ impl SimKiosk {
             self.has_lost_records = true;
             self.heads.clear();
         } else {
-            self.copy = Some(self.disk.lock().durable_copy());
+            self.copy = Some(self.disk.lock().backup());
         }
         is_restored
     }

@@ -111,7 +111,9 @@ fn wanted_intents(view: &View) -> Vec<Intent> {
             let open = || tiles.iter().filter(|tile| tile.enabled);
             let pays = open().filter(|tile| tile.icon == Icon::Droplets);
             let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
-            pays.flat_map(|tile| [tile.intent; 3]).chain(needs_pin.map(|tile| tile.intent)).collect()
+            pays.flat_map(|tile| [tile.intent; 6])
+                .chain(needs_pin.chain(open()).map(|tile| tile.intent))
+                .collect()
         }
         Body::Rows(rows) if !view.actions.iter().any(|action| action.enabled) => {
             let all = rows.rows.iter().map(|row| row.intent);
