@@ -63,17 +63,17 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
     /// # Errors
     /// As for [`Journal::read_after`].
     pub fn head_at(&mut self, epoch: u64, seq: u64) -> Result<Option<Head>, JournalError> {
-        let of_epoch = self.segments.iter().filter(|segment| segment.before.epoch == epoch);
-        if let Some(segment) = of_epoch.clone().find(|segment| segment.before.seq == seq) {
-            return Ok(Some(segment.before));
+        let mut heads = self.segments.iter().map(|segment| segment.before);
+        if let Some(head) = heads.find(|head| (head.epoch, head.seq) == (epoch, seq)) {
+            return Ok(Some(head));
         }
         let Some(after) = seq.checked_sub(1) else { return Ok(None) };
         match self.read_after(epoch, after, 1, usize::MAX)? {
-            Some(NextRecords::Records(from, records)) if from.seq == after => {
+            Some(NextRecords::Records(from, records)) => {
                 let mut chain = Chain::from_head(from);
                 Ok(push_all(&mut chain, &records).map(|()| chain.head()))
             }
-            Some(NextRecords::Records(..) | NextRecords::Missing(_)) | None => Ok(None),
+            Some(NextRecords::Missing(_)) | None => Ok(None),
         }
     }
 

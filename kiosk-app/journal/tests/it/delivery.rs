@@ -1,0 +1,138 @@
+//! What a journal knows for the uplink: heads, acknowledgements, failures to read, and its size.
+
+use contract::{Chain, Entry, Head, RECORD_BYTES_MAX, UnixMs};
+use faulty_disk::{FaultyDisk, SharedDisk};
+use journal::{Disk as _, JournalConfig, JournalError, JournalLimits, NextRecords};
+
+use crate::journal::{NOW, config, entropy, entry, open};
+use crate::state::Journal;
+
+/// A disk with three segments of the same epoch, and the heads after each record.
+fn three_segments() -> (FaultyDisk, Vec<Head>) {
+    let mut disk = FaultyDisk::new();
+    for start in 0..3 {
+        let (mut journal, _) = open(disk, start + 1);
+        for number in 1..=2 {
+            journal.append(&[entry(start * 2 + number)], NOW, &mut entropy(start * 10 + number)).unwrap();
+        }
+        disk = journal.into_parts().0;
+    }
+    let (mut journal, _) = open(disk.clone(), 20);
+    let Ok(Some(NextRecords::Records(from, records))) =
+        journal.read_after(journal.head().epoch, 0, 1, 1 << 20)
+    else {
+        panic!("the journal has records")
+    };
+    let (mut chain, mut heads) = (Chain::from_head(from), vec![from]);
+    let mut next = records;
+    while let Some(record) = next.first() {
+        chain.push(&record.header, &record.commitment()).unwrap();
+        heads.push(chain.head());
+        next = match journal.read_after(from.epoch, chain.head().seq, 1, 1 << 20).unwrap() {
+            Some(NextRecords::Records(_, records)) => records,
+            Some(NextRecords::Missing(_)) => panic!("nothing is missing"),
+            None => Vec::new(),
+        };
+    }
+    (journal.into_parts().0, heads)
+}
+
+#[test]
+fn head_at_each_number_is_that_of_the_chain() {
+    let (disk, heads) = three_segments();
+    let (mut journal, _) = open(disk, 30);
+    let epoch = heads[0].epoch;
+    for head in &heads {
+        assert_eq!(journal.head_at(epoch, head.seq).unwrap(), Some(*head));
+        assert_eq!(journal.head_at(epoch ^ 1, head.seq).unwrap(), None, "there is no such epoch");
+    }
+    assert_eq!(journal.head_at(epoch, journal.head().seq).unwrap(), Some(journal.head()));
+    assert_eq!(journal.head_at(epoch, journal.head().seq + 1).unwrap(), None);
+}
+
+#[test]
+fn head_before_deleted_records_is_unknown() {
+    let (mut disk, heads) = three_segments();
+    let mut names = disk.list().unwrap();
+    names.sort();
+    disk.delete(&names[0]).unwrap();
+    let (mut journal, _) = open(disk, 30);
+    let (epoch, oldest) = (heads[0].epoch, journal.before_oldest(heads[0].epoch));
+    assert!(oldest > 1);
+    for head in &heads {
+        let expected = (head.seq >= oldest).then_some(*head);
+        assert_eq!(journal.head_at(epoch, head.seq).unwrap(), expected, "number {}", head.seq);
+    }
+}
+
+#[test]
+fn acknowledged_number_is_known_to_the_next_process() {
+    let (disk, heads) = three_segments();
+    let (mut journal, _) = open(disk, 30);
+    let epoch = heads[0].epoch;
+    assert_eq!(journal.acknowledged(epoch), None);
+    // All of two segments, and a part of the third.
+    let last = heads.last().unwrap().seq;
+    journal.acknowledge(epoch, last - 1, NOW).unwrap();
+    let (journal, _) = open(journal.into_parts().0, 31);
+    let known = journal.acknowledged(epoch).unwrap();
+    assert!((4..last).contains(&known), "{known} of {last}");
+    assert_eq!(journal.acknowledged(epoch ^ 1), None);
+}
+
+#[test]
+fn segment_is_read_three_times_before_it_is_given_up() {
+    let (disk, heads) = three_segments();
+    let shared = SharedDisk::default();
+    *shared.lock() = disk;
+    let (mut journal, _) = open(shared.clone(), 30);
+    let mut names = shared.lock().list().unwrap();
+    names.sort();
+    shared.lock().fail_reads(&names[0]);
+    let mut read = || journal.read_after(heads[0].epoch, 0, 5, 1 << 20);
+    for attempt in 1..=2 {
+        assert!(matches!(read(), Err(JournalError::Disk(..))), "attempt {attempt}");
+    }
+    assert!(matches!(read(), Ok(Some(NextRecords::Missing(_)))));
+}
+
+#[test]
+fn journal_at_its_high_water_mark_says_so() {
+    let mut journal = Journal::open(FaultyDisk::new(), config(), NOW, &mut entropy(1)).unwrap().0;
+    assert!(!journal.is_above_high_water());
+    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+    let mut disk = journal.into_parts().0;
+    let names = disk.list().unwrap();
+    let stored = names.iter().map(|name| disk.file_len(name) as u64).sum::<u64>();
+    for (limit, is_above) in [(stored, true), (2 * stored, true), (4 * stored, false)] {
+        let config = JournalConfig { limits: JournalLimits::new(limit), ..config() };
+        let (journal, _) = Journal::open(disk.clone(), config, NOW, &mut entropy(3)).unwrap();
+        let mut reopened = journal.into_parts().0;
+        let names = reopened.list().unwrap();
+        let bytes = names.iter().map(|name| reopened.file_len(name) as u64).sum::<u64>();
+        assert_eq!(bytes >= limit, is_above, "{bytes} bytes, limit {limit}");
+        let config = JournalConfig { limits: JournalLimits::new(limit), ..crate::journal::config() };
+        let (journal, _) = Journal::open(disk.clone(), config, NOW, &mut entropy(3)).unwrap();
+        assert_eq!(journal.is_above_high_water(), is_above, "{bytes} bytes, limit {limit}");
+    }
+}
+
+#[test]
+fn longest_record_is_accepted_and_a_longer_one_refused() {
+    let of_length = |length: usize| Entry::JournalOpened {
+        software: "x".repeat(length),
+        configuration: String::new(),
+        previous: None,
+        torn_bytes: 0,
+        damaged_segments: 0,
+    };
+    let rest = of_length(0).encode().len();
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    let longest = of_length(RECORD_BYTES_MAX - rest);
+    assert_eq!(longest.encode().len(), RECORD_BYTES_MAX);
+    journal.append(&[longest], NOW, &mut entropy(2)).unwrap();
+    let longer = of_length(RECORD_BYTES_MAX - rest + 1);
+    let refused = journal.append(&[entry(1), longer], UnixMs(NOW.0 + 1), &mut entropy(3));
+    assert!(matches!(refused, Err(JournalError::TooLong(length)) if length == RECORD_BYTES_MAX + 1));
+    journal.append(&[entry(2)], NOW, &mut entropy(4)).unwrap();
+}
