@@ -41,6 +41,8 @@ pub(crate) struct SimKiosk {
     pub(crate) is_damaged: bool,
     /// Records were lost that the platform may not have had, or the disk was restored from a copy.
     pub(crate) has_lost_records: bool,
+    /// A segment was damaged of which the platform may not have had all.
+    pub(crate) is_rotten: bool,
     /// A record of the segment that is written rotted: what this process records after it cannot be read from the disk.
     pub(crate) is_unreadable: bool,
     /// The process was started after the last fault.
@@ -83,6 +85,7 @@ impl SimKiosk {
             clock: (0, ahead_ms, 0),
             is_damaged: false,
             has_lost_records: false,
+            is_rotten: false,
             is_unreadable: false,
             is_reopened: false,
             newest: (0, 0),
@@ -235,6 +238,7 @@ impl SimKiosk {
         let name = names.iter().nth_back(back)?;
         self.is_unreadable |= is_running && Some(name) == names.last();
         self.has_lost_records = true;
+        self.is_rotten = true;
         // If the last unit rots, it is cut as the end of an unfinished write.
         let last =
             self.heads.range((self.newest.0, 0)..=(self.newest.0, u64::MAX)).next_back().map(|(at, _)| *at);

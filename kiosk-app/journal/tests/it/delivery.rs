@@ -98,23 +98,16 @@ fn segment_is_read_three_times_before_it_is_given_up() {
 
 #[test]
 fn journal_at_its_high_water_mark_says_so() {
-    let mut journal = Journal::open(FaultyDisk::new(), config(), NOW, &mut entropy(1)).unwrap().0;
-    assert!(!journal.is_above_high_water());
-    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
-    let mut disk = journal.into_parts().0;
-    let names = disk.list().unwrap();
-    let stored = names.iter().map(|name| disk.file_len(name) as u64).sum::<u64>();
-    for (limit, is_above) in [(stored, true), (2 * stored, true), (4 * stored, false)] {
+    let open_with = |limit| {
         let config = JournalConfig { limits: JournalLimits::new(limit), ..config() };
-        let (journal, _) = Journal::open(disk.clone(), config, NOW, &mut entropy(3)).unwrap();
-        let mut reopened = journal.into_parts().0;
-        let names = reopened.list().unwrap();
-        let bytes = names.iter().map(|name| reopened.file_len(name) as u64).sum::<u64>();
-        assert_eq!(bytes >= limit, is_above, "{bytes} bytes, limit {limit}");
-        let config = JournalConfig { limits: JournalLimits::new(limit), ..crate::journal::config() };
-        let (journal, _) = Journal::open(disk.clone(), config, NOW, &mut entropy(3)).unwrap();
-        assert_eq!(journal.is_above_high_water(), is_above, "{bytes} bytes, limit {limit}");
-    }
+        let mut journal = Journal::open(FaultyDisk::new(), config, NOW, &mut entropy(1)).unwrap().0;
+        journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+        journal
+    };
+    let mut disk = open_with(u64::MAX).into_parts().0;
+    let stored: u64 = disk.list().unwrap().iter().map(|name| disk.file_len(name) as u64).sum();
+    let is_above = |limit| open_with(limit).is_above_high_water();
+    assert_eq!([is_above(stored - 1), is_above(stored), is_above(stored + 1)], [true, true, false]);
 }
 
 #[test]
