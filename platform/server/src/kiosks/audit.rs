@@ -22,7 +22,7 @@ pub struct KioskAudit {
     pub device: KioskId,
     /// Public key that the platform has registered for the kiosk. A verifier compares it with a copy of its own.
     pub key: PublicKey,
-    /// Epochs of the kiosk's log.
+    /// Epochs of the kiosk's log, oldest first: in the order in which they reached the platform.
     pub epochs: Vec<AuditedEpoch>,
 }
 
@@ -44,8 +44,10 @@ pub(crate) fn export_audit(
 ) -> Result<PlatformReply, RequestError> {
     let registered = device.parse().ok().and_then(|id: KioskId| context.config.kiosks.get(&id));
     let registered = registered.ok_or_else(|| ProblemCode::NotOffered.into_problem("no such kiosk"))?;
-    let mut known =
-        context.tx.prepare("SELECT DISTINCT epoch FROM heads WHERE device = ?1 ORDER BY epoch")?;
+    let mut known = context.tx.prepare(
+        "SELECT epoch FROM heads WHERE device = ?1 GROUP BY epoch ORDER BY
+         (SELECT min(received_ms) FROM records WHERE device = ?1 AND records.epoch = heads.epoch), epoch",
+    )?;
     let stored = known.query_map([device], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut epochs = Vec::new();
     for epoch in stored {

@@ -246,6 +246,18 @@ fn new_epoch_starts_at_record_one() {
 }
 
 #[test]
+fn epochs_are_exported_in_the_order_of_their_arrival() {
+    let mut city = CityFixture::new();
+    for epoch in [7, u64::MAX, 3] {
+        let log = KioskLog::new(TestKiosk::One, epoch).with_closed_visits(1);
+        assert_eq!(send_and_get_acknowledged(&mut city, &log.batch(0, 1)), 1);
+        city.now = city.now.plus_ms(1_000);
+    }
+    let epochs = audit(&mut city, TestKiosk::One).epochs;
+    assert_eq!(epochs.iter().map(|one| one.batch.from.epoch).collect::<Vec<_>>(), [7, u64::MAX, 3]);
+}
+
+#[test]
 fn unknown_record_is_stored_reported_and_does_not_block() {
     let mut city = CityFixture::new();
     let mut log = KioskLog::new(TestKiosk::One, 7).with_closed_visits(1);
