@@ -128,7 +128,8 @@ pub(crate) fn check_no_order_is_unreported(world: &mut Simulator, kiosk: usize) 
     let PlatformReply::Answer(response) = world.city.platform.handle(&request, now, entropy) else {
         panic!("the platform needs nobody for this answer")
     };
-    let answer: UnreportedOrdersAnswer = serde_json::from_slice(&response.body).unwrap();
+    let answer: UnreportedOrdersAnswer = serde_json::from_slice(&response.body)
+        .unwrap_or_else(|_| panic!("the platform refuses: {}", String::from_utf8_lossy(&response.body)));
     assert!(
         answer.orders.is_empty(),
         "kiosk {kiosk}: outcomes did not reach the platform: {:?}",
