@@ -274,10 +274,11 @@ fn fuzz(rest: &[String], progress: &Progress) -> Result<()> {
 fn bench(rest: &[String], progress: &Progress) -> Result<()> {
     debian::install(Purpose::Test, progress)?;
     build_optimised(progress)?;
-    let build = ["bench", "--workspace", "--bench", "whole", "--no-run"];
-    cargo::build(&build, "building the benchmark", progress)?;
-    let arguments = ["bench", "--quiet", "--workspace", "--bench", "whole", "--"];
-    execute(Command::new("cargo").args(arguments).args(rest), "the benchmark")
+    let benchmarks = ["--workspace", "--bench", "log", "--bench", "whole"];
+    let build = [&["bench", "--no-run"], &benchmarks[..]].concat();
+    cargo::build(&build, "building the benchmarks", progress)?;
+    let arguments = [&["bench", "--quiet"], &benchmarks[..], &["--"]].concat();
+    execute(Command::new("cargo").args(arguments).args(rest), "the benchmarks")
 }
 
 fn mutants(rest: &[String], progress: &Progress) -> Result<()> {

@@ -6,7 +6,6 @@
 
 mod gate;
 mod kiosk;
-mod log;
 mod slot;
 mod transport;
 
@@ -33,9 +32,6 @@ fn run() -> Result<()> {
     namespace::enter()?;
     let state = repository().join("target/bench-state");
     let mut rig = Rig::start(&state)?;
-    log::append(&state.join("append"))?;
-    log::visit(&state.join("visit"))?;
-    log::recovery(&state.join("recovery"))?;
     gate::verdicts(&state.join("gate"))?;
     transport::measure(&state)?;
     slot::split(&residents_file())?;

@@ -128,7 +128,7 @@ fn segment_that_cannot_be_read_any_more_is_missing() {
 }
 
 #[test]
-fn records_that_a_damaged_segment_repeated_are_read_from_the_one_before() {
+fn what_a_damaged_segment_repeated_is_read_from_the_one_before() {
     for (at, place) in [(1, 5), (1, 200), (2, 200), (3, 200)] {
         let disk = SharedDisk::default();
         *disk.lock() = with_segments(3);

@@ -1,11 +1,14 @@
-//! The journal on the real disk: append and recovery.
+//! Benchmark of the journal on a real disk: `cargo bench -p journal --bench log`, a part of `cargo xtask bench`.
+//!
+//! The directory is below `target/`, so that it is on the disk of the repository and not in memory.
 
+use std::error::Error;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use contract::{
     CloseReason, Confirmation, Entry, Evidence, IdentificationMethod, Level, Money, OrderId, OrderItem,
     PaymentMethod, PrintForm, Pseudonym, Receipt, ReceiptId, ReceiptLine, Settlement, UnixMs, VisitId, sm3,
@@ -14,7 +17,7 @@ use contract::{
 use journal::{JournalConfig, JournalLimits, JournalState, RealDisk};
 use serde::{Deserialize, Serialize};
 
-use super::{note, report};
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 const APPENDS: u64 = 300;
@@ -49,6 +52,38 @@ fn open(directory: &Path, seed: u64) -> Result<Journal> {
     Ok(Journal::open(RealDisk::open(directory)?, identity, NOW, &mut entropy(seed))?.0)
 }
 
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    append(&directory.path().join("append"))?;
+    visit(&directory.path().join("visit"))?;
+    recovery(&directory.path().join("recovery"))
+}
+
+/// Prints one line: measurement, number of samples, median, maximum.
+fn report(what: &str, mut times: Vec<Duration>) -> Result<()> {
+    times.sort();
+    let ms = |time: Option<&Duration>| time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0);
+    let (median, worst) = (ms(times.get(times.len() / 2)), ms(times.last()));
+    writeln!(io::stdout(), "{what:<52} n={:<4} median {median:>9.2} ms  worst {worst:>9.2} ms", times.len())?;
+    Ok(())
+}
+
+/// Prints a line with one value.
+fn note(what: &str, figure: &str) -> Result<()> {
+    writeln!(io::stdout(), "{what:<52} {figure}")?;
+    Ok(())
+}
+
 /// Different at every call and for every seed, as real entropy.
 fn entropy(seed: u64) -> impl FnMut() -> [u8; 16] {
     let mut count = 0_u64;
@@ -67,7 +102,7 @@ fn entry(n: u64) -> Entry {
 }
 
 /// Compares a durable record with a raw write and `fdatasync` of as many bytes, alternately on the same disk.
-pub(super) fn append(directory: &Path) -> Result<()> {
+fn append(directory: &Path) -> Result<()> {
     let mut journal = open(directory, 1)?;
     let mut raw = File::options().create(true).append(true).open(directory.join("raw"))?;
     let (mut journal_times, mut raw_times) = (Vec::new(), Vec::new());
@@ -155,7 +190,7 @@ fn visit_records(n: u64) -> Result<Vec<Vec<Entry>>> {
 }
 
 /// Measures what one visit with a payment takes on the disk.
-pub(super) fn visit(directory: &Path) -> Result<()> {
+fn visit(directory: &Path) -> Result<()> {
     let mut journal = open(directory, 5)?;
     let mut random = entropy(6);
     let bytes = || -> Result<u64> {
@@ -175,7 +210,7 @@ pub(super) fn visit(directory: &Path) -> Result<()> {
 
 /// Measures the opening of a journal of many records in many segments: after a crash, when the newest segment must be read, and
 /// after a short life.
-pub(super) fn recovery(directory: &Path) -> Result<()> {
+fn recovery(directory: &Path) -> Result<()> {
     let mut journal = open(directory, 3)?;
     let mut random = entropy(4);
     for block in 0..RECORDS / AT_ONCE {
