@@ -129,3 +129,19 @@ fn longest_record_is_accepted_and_a_longer_one_refused() {
     assert!(matches!(refused, Err(JournalError::TooLong(length)) if length == RECORD_BYTES_MAX + 1));
     journal.append(&[entry(2)], NOW, &mut entropy(4)).unwrap();
 }
+
+#[test]
+fn batch_has_at_most_the_wanted_records_and_bytes() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    let entries: Vec<Entry> = (1..=9).map(entry).collect();
+    journal.append(&entries, NOW, &mut entropy(2)).unwrap();
+    let (epoch, length) = (journal.head().epoch, entry(1).encode().len());
+    let mut count = |records: usize, bytes: usize| match journal.read_after(epoch, 1, records, bytes).unwrap()
+    {
+        Some(NextRecords::Records(_, records)) => records.len(),
+        Some(NextRecords::Missing(_)) | None => 0,
+    };
+    assert_eq!([count(1, usize::MAX), count(4, usize::MAX), count(100, usize::MAX)], [1, 4, 9]);
+    assert_eq!([count(100, 3 * length), count(100, 3 * length + 1)], [3, 3]);
+    assert_eq!(count(100, 0), 1, "one record, however long");
+}
