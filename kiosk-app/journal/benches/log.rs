@@ -6,7 +6,6 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use contract::{
@@ -52,17 +51,7 @@ fn open(directory: &Path, seed: u64) -> Result<Journal> {
     Ok(Journal::open(RealDisk::open(directory)?, identity, NOW, &mut entropy(seed))?.0)
 }
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<()> {
+fn main() -> Result<()> {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     append(&directory.path().join("append"))?;
     visit(&directory.path().join("visit"))?;

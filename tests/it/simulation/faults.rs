@@ -14,7 +14,7 @@ const BACKUP_AGE_MAX_MS: u64 = 5 * 24 * 3_600_000;
 impl Simulator {
     /// Injects one fault, or clears one.
     pub(crate) fn inject_fault(&mut self) {
-        let kiosk = usize::try_from(self.rng.below(KIOSKS as u64)).unwrap();
+        let kiosk = self.rng.index(KIOSKS);
         match self.rates.next_fault(&mut self.rng) {
             FaultKind::KioskCrash => self.crash_kiosk(kiosk),
             FaultKind::Link => {

@@ -37,17 +37,9 @@ pub(crate) fn signed_request(
     request: OutgoingRequest,
     sent: UnixMs,
 ) -> server::PlatformRequest {
-    let time = sent.0.to_string();
-    let signed = contract::request_bytes_to_sign(request.method, &request.path, &time, &request.body);
-    let signature = device_key(kiosk).sign(&signed);
-    server::PlatformRequest {
-        method: request.method,
-        target: request.path,
-        device: Some(kiosk_id(kiosk).to_string()),
-        time: Some(time),
-        signature: Some(signature.to_string()),
-        body: request.body.to_vec(),
-    }
+    let OutgoingRequest { method, path, body, .. } = request;
+    let (device, key) = (kiosk_id(kiosk).to_string(), device_key(kiosk));
+    server::PlatformRequest::signed(method, path, body.to_vec(), &device, &key, sent)
 }
 
 impl Simulator {

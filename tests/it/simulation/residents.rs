@@ -2,7 +2,7 @@
 
 use contract::Challenge;
 use session::{CardEvent, Event};
-use view::{Body, Icon, Intent, TextId, View};
+use view::{Body, Icon, Intent, Text, TextId, Tile, View};
 
 use super::peers::KIOSKS;
 use super::recording::SimRng;
@@ -34,8 +34,8 @@ impl Simulator {
         let wanted = if self.rng.percent(75) { wanted_intents(&view) } else { Vec::new() };
         let intents = if wanted.is_empty() { touchable_intents(&view) } else { wanted };
         if !intents.is_empty() {
-            let at = usize::try_from(self.rng.below(intents.len() as u64)).unwrap();
-            self.event(kiosk, Event::Touch { view: view.id, intent: intents[at] });
+            let intent = intents[self.rng.index(intents.len())];
+            self.event(kiosk, Event::Touch { view: view.id, intent });
         }
     }
 
@@ -102,18 +102,32 @@ impl Simulator {
     }
 }
 
+/// The services that a menu offers.
+struct MenuIntents {
+    open: Vec<Intent>,
+    /// Those of the open ones that are paid for, and those that need a card's PIN.
+    pays: Vec<Intent>,
+    needs_pin: Vec<Intent>,
+}
+
+fn menu_intents(tiles: &[Tile]) -> MenuIntents {
+    let open = || tiles.iter().filter(|tile| tile.enabled);
+    let needs_pin = Text::from(TextId::TileNeedsPin);
+    MenuIntents {
+        open: open().map(|tile| tile.intent).collect(),
+        pays: open().filter(|tile| tile.icon == Icon::Droplets).map(|tile| tile.intent).collect(),
+        needs_pin: open().filter(|tile| tile.detail == needs_pin).map(|tile| tile.intent).collect(),
+    }
+}
+
 /// The intents of a resident who knows what to do: most come to pay, and the first bill is the likeliest. None where a view has no
 /// such intent.
 fn wanted_intents(view: &View) -> Vec<Intent> {
     let actions = view.actions.iter().filter(|action| action.enabled).map(|action| action.intent);
     match &view.body {
         Body::Menu(tiles) => {
-            let open = || tiles.iter().filter(|tile| tile.enabled);
-            let pays = open().filter(|tile| tile.icon == Icon::Droplets);
-            let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
-            pays.flat_map(|tile| [tile.intent; 6])
-                .chain(needs_pin.chain(open()).map(|tile| tile.intent))
-                .collect()
+            let MenuIntents { open, pays, needs_pin } = menu_intents(tiles);
+            pays.into_iter().flat_map(|intent| [intent; 6]).chain(needs_pin).chain(open).collect()
         }
         Body::Rows(rows) if !view.actions.iter().any(|action| action.enabled) => {
             let all = rows.rows.iter().map(|row| row.intent);
@@ -132,14 +146,12 @@ fn touchable_intents(view: &View) -> Vec<Intent> {
     intents.extend(actions.flat_map(|action| [action.intent; 14]));
     match &view.body {
         Body::Menu(tiles) => {
+            let MenuIntents { open, pays, needs_pin } = menu_intents(tiles);
+            intents.extend(open.into_iter().flat_map(|intent| [intent; 4]));
             // Most residents come to pay.
-            let open = || tiles.iter().filter(|tile| tile.enabled);
-            intents.extend(open().flat_map(|tile| [tile.intent; 4]));
-            let pays = open().filter(|tile| tile.icon == Icon::Droplets);
-            intents.extend(pays.flat_map(|tile| [tile.intent; 30]));
+            intents.extend(pays.into_iter().flat_map(|intent| [intent; 30]));
             // Some residents come for services that need a card and its PIN.
-            let needs_pin = open().filter(|tile| tile.detail == TextId::TileNeedsPin.into());
-            intents.extend(needs_pin.flat_map(|tile| [tile.intent; 20]));
+            intents.extend(needs_pin.into_iter().flat_map(|intent| [intent; 20]));
         }
         Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 4])),
         Body::Pin(_) => intents.extend([Intent::PinDigit(1); 60]),

@@ -8,7 +8,7 @@ use crate::journal::{NOW, config, entropy, entry, expected, open, visits};
 use crate::state::{Journal, VisitList};
 
 /// A disk with this many segments of three visits each; the visits count from 1.
-fn with_segments(count: u64) -> FaultyDisk {
+pub(crate) fn with_segments(count: u64) -> FaultyDisk {
     let mut disk = FaultyDisk::new();
     for segment in 0..count {
         let (mut journal, report) = open(disk, segment + 1);
@@ -22,7 +22,7 @@ fn with_segments(count: u64) -> FaultyDisk {
     disk
 }
 
-fn segment_names(disk: &mut FaultyDisk) -> Vec<String> {
+pub(crate) fn segment_names(disk: &mut FaultyDisk) -> Vec<String> {
     let mut names = disk.list().unwrap();
     names.sort();
     names

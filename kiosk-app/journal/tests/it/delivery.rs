@@ -4,20 +4,14 @@ use contract::{Chain, Entry, Head, RECORD_BYTES_MAX, UnixMs};
 use faulty_disk::{FaultyDisk, SharedDisk};
 use journal::{Disk as _, JournalConfig, JournalError, JournalLimits, NextRecords};
 
+use crate::damage::{segment_names, with_segments};
 use crate::journal::{NOW, config, entropy, entry, open};
 use crate::state::Journal;
 
 /// A disk with three segments of the same epoch, and the heads after each record.
 fn three_segments() -> (FaultyDisk, Vec<Head>) {
-    let mut disk = FaultyDisk::new();
-    for start in 0..3 {
-        let (mut journal, _) = open(disk, start + 1);
-        for number in 1..=2 {
-            journal.append(&[entry(start * 2 + number)], NOW, &mut entropy(start * 10 + number)).unwrap();
-        }
-        disk = journal.into_parts().0;
-    }
-    let (mut journal, _) = open(disk.clone(), 20);
+    let disk = with_segments(3);
+    let (mut journal, _) = open(disk, 20);
     let Ok(Some(NextRecords::Records(from, records))) =
         journal.read_after(journal.head().epoch, 0, 1, 1 << 20)
     else {
@@ -53,9 +47,8 @@ fn head_at_each_number_is_that_of_the_chain() {
 #[test]
 fn head_before_deleted_records_is_unknown() {
     let (mut disk, heads) = three_segments();
-    let mut names = disk.list().unwrap();
-    names.sort();
-    disk.delete(&names[0]).unwrap();
+    let oldest = segment_names(&mut disk).remove(0);
+    disk.delete(&oldest).unwrap();
     let (mut journal, _) = open(disk, 30);
     let (epoch, oldest) = (heads[0].epoch, journal.before_oldest(heads[0].epoch));
     assert!(oldest > 1);
@@ -86,9 +79,8 @@ fn segment_is_read_three_times_before_it_is_given_up() {
     let shared = SharedDisk::default();
     *shared.lock() = disk;
     let (mut journal, _) = open(shared.clone(), 30);
-    let mut names = shared.lock().list().unwrap();
-    names.sort();
-    shared.lock().fail_reads(&names[0]);
+    let oldest = segment_names(&mut shared.lock()).remove(0);
+    shared.lock().fail_reads(&oldest);
     let mut read = || journal.read_after(heads[0].epoch, 0, 5, 1 << 20);
     for attempt in 1..=2 {
         assert!(matches!(read(), Err(JournalError::Disk(..))), "attempt {attempt}");

@@ -149,14 +149,18 @@ fn tail_after_failed_sync_is_synced_before_append() {
     }
 }
 
+/// A disk with the record of one visit.
+fn with_one_visit() -> SharedDisk {
+    let shared = SharedDisk::default();
+    let (mut journal, _) = open(shared.clone(), 1);
+    journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
+    shared
+}
+
 #[test]
 fn openings_whose_sync_failed_leave_no_damage() {
     for seed in 0..40 {
-        let (mut journal, _) = open(FaultyDisk::new(), 1);
-        journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
-        let (disk, _) = journal.into_parts();
-        let shared = SharedDisk::default();
-        *shared.lock() = disk;
+        let shared = with_one_visit();
         // The sync of an append fails, and then that of each attempt to open the journal.
         let (mut journal, _) = open(shared.clone(), 3);
         shared.lock().limit_syncs(Some(0));
@@ -182,11 +186,7 @@ fn openings_whose_sync_failed_leave_no_damage() {
 #[test]
 fn openings_that_a_power_cut_follows_leave_no_damage() {
     for seed in 0..60 {
-        let (mut journal, _) = open(FaultyDisk::new(), 1);
-        journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();
-        let (disk, _) = journal.into_parts();
-        let shared = SharedDisk::default();
-        *shared.lock() = disk;
+        let shared = with_one_visit();
         for attempt in 0..=seed % 4 {
             shared.lock().limit_syncs(Some(0));
             assert!(Journal::open(shared.clone(), config(), NOW, &mut entropy(5 + attempt)).is_err());
