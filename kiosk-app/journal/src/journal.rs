@@ -81,7 +81,19 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         journal.set_damaged_aside();
         // The new segment repeats these as a whole, and their own sync may have failed.
         journal.delete_segments(|one| one.before == chain.head() && one.name.ordinal < next_ordinal)?;
+        if !report.new_epoch {
+            journal.renumber_current()?;
+        }
         Ok((journal, report))
+    }
+
+    /// Gives the current segment the ordinal after that of the one before it, which the opening has just read or found complete.
+    /// At the next opening, a gap between them would mean that a segment may be missing, and cost reading the one before.
+    fn renumber_current(&mut self) -> Result<(), JournalError> {
+        let [.., previous, current] = self.segments.as_mut_slice() else { return Ok(()) };
+        let ordinal = previous.name.ordinal.saturating_add(1);
+        let name = SegmentName::new(ordinal, &current.before);
+        rename(&mut self.disk, current, name)
     }
 
     /// Makes the entries durable: one write, one `fdatasync`.

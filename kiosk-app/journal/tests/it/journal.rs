@@ -202,6 +202,20 @@ fn openings_that_a_power_cut_follows_leave_no_damage() {
     }
 }
 
+/// Where a segment directly follows another, the other one ends where it begins. Otherwise it is read as a whole.
+#[test]
+fn lives_without_work_leave_no_gap_between_segments() {
+    let mut disk = with_one_visit();
+    for seed in 10..14 {
+        disk = open(disk, seed).0.into_parts().0;
+    }
+
+    let mut names = disk.list().unwrap();
+    names.sort();
+    let ordinals: Vec<&str> = names.iter().filter_map(|name| name.split('-').next()).collect();
+    assert_eq!(ordinals, ["0000000000", "0000000001"]);
+}
+
 #[test]
 fn full_segment_is_followed_by_a_new_one() {
     let config = || JournalConfig {
