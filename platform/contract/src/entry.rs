@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Evidence, IdentificationMethod, Level};
-use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, VisitId};
+use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, TicketId, VisitId};
 use crate::money::Money;
 use crate::names::{CardName, CodeHolder};
 use crate::order::{OrderItem, PaymentMethod, Settlement};
@@ -195,6 +195,17 @@ pub enum Entry {
         /// Number of rows in the answer.
         rows: u32,
     },
+    /// A ticket was taken: a number in a queue, or an appointment. Since version 5.
+    TicketTaken {
+        /// The visit.
+        visit: VisitId,
+        /// The service.
+        service: String,
+        /// The platform operation.
+        call: String,
+        /// The ticket.
+        ticket: TicketId,
+    },
     /// An order was created. Durable before its first charge request is sent (I1).
     #[serde(rename = "payment-intended")]
     OrderCreated {
@@ -352,6 +363,7 @@ impl Entry {
             Self::Consented { .. } => 20,
             Self::ConsentDeclined { .. } => 21,
             Self::Queried { .. } => 22,
+            Self::TicketTaken { .. } => 23,
             Self::OrderCreated { .. } => 30,
             Self::OrderSettled { .. } => 31,
             Self::OrderRecovered { .. } => 32,

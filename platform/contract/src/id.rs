@@ -93,6 +93,10 @@ id_128! {
     ConsentId
 }
 id_128! {
+    /// One ticket of one resident: made before its first attempt, so that a repeated request gives the same ticket.
+    TicketId
+}
+id_128! {
     /// The name of a resident in the records of one kiosk: drawn at random by the platform, meaningless elsewhere.
     Pseudonym
 }

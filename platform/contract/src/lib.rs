@@ -8,7 +8,7 @@
 
 mod answer_schema;
 mod api;
-
+mod ask;
 mod backoff;
 mod bilingual;
 mod card;
@@ -23,6 +23,7 @@ mod id;
 mod limits;
 mod money;
 mod names;
+mod operation;
 mod order;
 mod problem;
 mod receipt;
@@ -31,9 +32,11 @@ mod request_signing;
 mod revocations;
 pub mod routes;
 mod service;
+mod service_check;
 mod site;
 mod step;
 mod time;
+mod toml_place;
 
 pub use answer_schema::{AnswerField, AnswerFieldType, AnswerSchema, LabelledField};
 pub use api::{
@@ -42,6 +45,7 @@ pub use api::{
     PresentedCredential, RecordBatch, RefusedRecord, SignedHead, SignedServiceDocument, StepUpProof,
     UploadWindow, VisitKey, WireRecord,
 };
+pub use ask::{AskedAnswer, AskedOption};
 pub use backoff::Backoff;
 pub use bilingual::Bilingual;
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
@@ -59,10 +63,14 @@ pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
 pub use evidence::{Evidence, IdentificationMethod, Level};
-pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, VisitId};
+pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, TicketId, VisitId};
 pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
+pub use operation::{
+    Department, DepartmentId, DepartmentIdError, Operation, OperationKind, OperationMismatch, Operations,
+    OperationsProblem, bill_fields,
+};
 pub use order::{
     ChargeRequest, ChargeState, InquiryRequest, OrderItem, PaymentMethod, Settlement, UnreportedOrder,
     UnreportedOrdersAnswer, VoidReason,
@@ -73,10 +81,12 @@ pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, Rec
 pub use request_signing::{DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_bytes_to_sign};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use routes::HttpMethod;
-pub use service::{OfflinePolicy, Scene, ServiceDocument, ServiceDocumentError, SiteProfile};
+pub use service::{OfflinePolicy, Scene, ServiceDocument, SiteProfile};
+pub use service_check::{ServiceDocumentError, ServiceProblem};
 pub use site::{
     CodeRules, GateRules, LogLimits, PlatformSettings, ScreenSize, Site, SiteError, SiteTimes, StaffKey,
 };
 pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
 pub use step::Step;
 pub use time::UnixMs;
+pub use toml_place::{TomlError, TomlProblem};
