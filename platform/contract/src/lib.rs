@@ -78,7 +78,9 @@ pub use order::{
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{PrintForm, Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};
-pub use request_signing::{DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, request_bytes_to_sign};
+pub use request_signing::{
+    DEVICE_HEADER, SIGNATURE_HEADER, TIME_HEADER, answer_bytes_to_sign, request_bytes_to_sign,
+};
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use routes::HttpMethod;
 pub use service::{OfflinePolicy, Scene, ServiceDocument, SiteProfile};
@@ -89,4 +91,4 @@ pub use site::{
 pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
 pub use step::Step;
 pub use time::UnixMs;
-pub use toml_place::{TomlError, TomlProblem};
+pub use toml_place::{TomlError, TomlProblem, parse_toml};

@@ -161,6 +161,9 @@ pub enum OperationsProblem {
         "the answer of `bills` needs exactly one field of type key, one of type money, and a text field `payee`"
     )]
     Unpayable,
+    /// Bills are asked for once more when they are paid, and that has no consent of its own.
+    #[error("`bills` cannot be personal: a resident's own bills need no consent")]
+    PersonalBills,
     /// The answer has no field.
     #[error("an answer needs at least one field")]
     NoAnswer,
@@ -262,11 +265,19 @@ impl Operations {
         if let Some(input) = operation.input.iter().find(|input| !is_name(input)) {
             return Err(("input", OperationsProblem::Name(input.clone())));
         }
+        for (at, input) in operation.input.iter().enumerate() {
+            if operation.input.iter().take(at).any(|earlier| earlier == input) {
+                return Err(("input", OperationsProblem::Twice(input.clone())));
+            }
+        }
         if let Some(field) = operation.answer.keys().find(|field| !is_name(field)) {
             return Err(("answer", OperationsProblem::Name(field.clone())));
         }
         if operation.answer.is_empty() {
             return Err(("answer", OperationsProblem::NoAnswer));
+        }
+        if operation.kind == OperationKind::Bills && operation.personal {
+            return Err(("personal", OperationsProblem::PersonalBills));
         }
         if operation.kind == OperationKind::Bills && bill_fields(&operation.answer).is_none() {
             return Err(("answer", OperationsProblem::Unpayable));

@@ -76,6 +76,12 @@ impl<'a> Place<'a> {
 }
 
 impl<P> TomlError<P> {
+    /// A broken rule at a key of a table `[[array]]`, or at the table if the key is not there.
+    #[must_use]
+    pub fn of_item(text: &str, array: &str, index: usize, key: &str, problem: P) -> Self {
+        Self::problem(text, &Place::item(array, index, key), problem)
+    }
+
     /// A broken rule at a place of the text.
     pub(crate) fn problem(text: &str, place: &Place<'_>, problem: P) -> Self {
         let position = place.offset(text).map(|offset| position(text, offset));
@@ -84,7 +90,10 @@ impl<P> TomlError<P> {
 }
 
 /// Reads a file of at most `most` bytes.
-pub(crate) fn parse_toml<T: DeserializeOwned, P>(text: &str, most: usize) -> Result<T, TomlError<P>> {
+///
+/// # Errors
+/// With line and column.
+pub fn parse_toml<T: DeserializeOwned, P>(text: &str, most: usize) -> Result<T, TomlError<P>> {
     if text.len() > most {
         return Err(TomlError { position: None, problem: TomlProblem::TooLong { length: text.len(), most } });
     }

@@ -24,6 +24,7 @@ mod config;
 mod consents;
 mod context;
 mod demo;
+mod departments;
 mod e_certificates;
 mod feed;
 mod identity_service;
@@ -51,6 +52,7 @@ mod visits;
 pub use config::card_root_keys::CardRootKeys;
 pub use config::catalogue::CatalogueError;
 pub use config::code_authority::{CodeAuthority, CodeAuthorityError};
+pub use config::departments::{DepartmentDirectory, DepartmentsProblem, RegisteredDepartment};
 pub use config::disclosures::{Claim, ECertificateItem, ECertificateKind};
 pub use config::issuing_rules::{
     IssuingRules, IssuingRulesError, PaperCodeRules, PhoneCodeRules, RevocationRules,
@@ -60,5 +62,5 @@ pub use config::relying_parties::{RelyingPartiesError, RelyingParty, parse_relyi
 pub use demo::residents::{DemoResident, DemoResidentsError, parse_demo_residents};
 pub use kiosks::audit::{AuditedEpoch, KioskAudit};
 pub use messages::{PlatformRequest, PlatformResponse};
-pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
+pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, SignedHeaders};
 pub use platform::{Platform, PlatformOpenError, PlatformSetup};

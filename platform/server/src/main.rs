@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use contract::{EnvelopeSecret, SecretKey};
+use contract::{EnvelopeSecret, Operations, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +20,8 @@ use server::recovery::generation_file::GenerationFile;
 use server::shell::tls::{KioskListener, PlatformCertificates};
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::{
-    CardRootKeys, CodeAuthority, IssuingRules, Platform, PlatformSetup, parse_demo_residents,
-    parse_registered_kiosks, parse_relying_parties,
+    CardRootKeys, CodeAuthority, DepartmentDirectory, IssuingRules, Platform, PlatformSetup,
+    parse_demo_residents, parse_registered_kiosks, parse_relying_parties,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -117,9 +117,15 @@ struct Arguments {
     /// Base URL of the acquirer.
     #[arg(long, default_value = "http://127.0.0.1:8082")]
     acquirer: String,
-    /// Base URL of the water department.
-    #[arg(long, default_value = "http://127.0.0.1:8083")]
-    department: String,
+    /// File of the operations that services may call.
+    #[arg(long)]
+    operations: PathBuf,
+    /// File of the departments: their base URLs, and the public keys that they sign their answers with.
+    #[arg(long)]
+    departments: PathBuf,
+    /// File with the secret key that requests to departments are signed with: 64 hexadecimal digits.
+    #[arg(long)]
+    department_key: PathBuf,
     /// Base URL of the trusted identity service.
     #[arg(long, default_value = "http://127.0.0.1:8084")]
     identity: String,
@@ -202,11 +208,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tracing::info!(people = %listener.local_addr()?, kiosks = %kiosks.listener.address(), "listening");
 
     let base = |url: &str| url.trim_end_matches('/').to_owned();
-    let peers = PeerUrls {
-        acquirer: base(&arguments.acquirer),
-        department: base(&arguments.department),
-        identity: base(&arguments.identity),
-    };
+    let peers = PeerUrls { acquirer: base(&arguments.acquirer), identity: base(&arguments.identity) };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
     let stop_for_shell = stopped.clone();
@@ -267,6 +269,13 @@ fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
         format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
         kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
         service_documents: read_service_documents(&arguments.services)?,
+        operations: Operations::parse(&read_text(&arguments.operations)?)
+            .with_context(|| arguments.operations.display().to_string())?,
+        departments: DepartmentDirectory::parse(
+            &read_text(&arguments.departments)?,
+            SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
+        )
+        .with_context(|| arguments.departments.display().to_string())?,
         residents,
         code_authority: read_code_authority(arguments)?,
         relying_parties: match &arguments.clients {

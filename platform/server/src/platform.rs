@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::routes::{self, Route};
-use contract::{EntropySource, HttpMethod, KioskId, ProblemCode, SecretKey, UnixMs};
+use contract::{EntropySource, HttpMethod, KioskId, Operations, ProblemCode, SecretKey, UnixMs};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -12,6 +12,7 @@ use crate::codes::revocations;
 use crate::config::card_root_keys::CardRootKeys;
 use crate::config::catalogue::{CatalogueError, SignedCatalogue};
 use crate::config::code_authority::CodeAuthority;
+use crate::config::departments::{DepartmentDirectory, RegisteredDepartment};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::config::relying_parties::RelyingParty;
 use crate::context::{PlatformConfig, RequestContext};
@@ -43,6 +44,10 @@ pub struct PlatformSetup {
     pub kiosks: Vec<RegisteredKiosk>,
     /// Texts of the service documents in force.
     pub service_documents: Vec<String>,
+    /// The operations that they may call, checked.
+    pub operations: Operations,
+    /// The departments that the platform calls.
+    pub departments: DepartmentDirectory,
     /// Residents to enter into the card-holder base.
     pub residents: Vec<DemoResident>,
     /// Keys and rules that offline and paper codes are issued with; `None`: the platform issues only online tokens.
@@ -93,7 +98,11 @@ impl Platform {
         kept: Option<u64>,
     ) -> Result<(Self, u64), PlatformOpenError> {
         schema::prepare_schema(&db)?;
-        let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
+        let catalogue = SignedCatalogue::sign_documents(
+            &setup.service_documents,
+            &setup.operations,
+            &setup.catalogue_key,
+        )?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
@@ -102,12 +111,15 @@ impl Platform {
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
         let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
+        let (operations, departments) = (setup.operations, setup.departments);
         let platform = Self {
             db,
             config: PlatformConfig {
                 format_key: format,
                 kiosks: devices,
                 catalogue,
+                operations,
+                departments,
                 code_authority: codes,
                 relying_parties: clients,
                 card_root_keys: cards,
@@ -140,6 +152,10 @@ impl Platform {
         Arc::clone(&self.config.kiosks)
     }
 
+    pub(crate) fn departments(&self) -> impl Iterator<Item = &RegisteredDepartment> {
+        self.config.departments.departments()
+    }
+
     /// Continues the work that a call belongs to with the call's result. The reply answers the request that caused
     /// the call. For a call from [`Platform::due_calls`] no request waits, but the reply may be another call to make.
     pub fn resume(
@@ -161,7 +177,7 @@ impl Platform {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(payments::inquiries::due_inquiries(&tx, now, DUE_MAX)?);
-            calls.extend(payments::outbox::due_postings(&tx, now, DUE_MAX)?);
+            calls.extend(payments::outbox::due_postings(&tx, &self.config, now, DUE_MAX)?);
             calls.extend(paid_orders::due_recovery_calls(&tx, &self.config, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
                 revocations::refresh_feed(&tx, authority, now)?;

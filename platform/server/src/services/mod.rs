@@ -1,4 +1,4 @@
 //! What services at kiosks ask the platform for.
 
-mod operation;
 pub(crate) mod operation_calls;
+mod platform_operation;

@@ -12,12 +12,8 @@ CREATE TABLE IF NOT EXISTS residents (
     slug         TEXT NOT NULL UNIQUE,
     name         TEXT NOT NULL,
     id_number    TEXT NOT NULL UNIQUE,
-    balance_fen  INTEGER,
-    as_of        TEXT,
     status       TEXT,
-    insurance    TEXT,
-    employer     TEXT,
-    months       INTEGER
+    insurance    TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS cards (
     resident       INTEGER NOT NULL,
@@ -87,9 +83,12 @@ CREATE TABLE IF NOT EXISTS subjects (
     subject  TEXT NOT NULL,
     PRIMARY KEY (resident, client)
 ) STRICT, WITHOUT ROWID;
+-- Bills by department and the department's key, `DEPARTMENT/KEY`; `operation` and `input` are what listed them, to ask once more.
 CREATE TABLE IF NOT EXISTS bills (
     resident   INTEGER NOT NULL,
     key        TEXT NOT NULL PRIMARY KEY,
+    operation  TEXT NOT NULL,
+    input      TEXT NOT NULL,
     payee      TEXT NOT NULL,
     amount_fen INTEGER NOT NULL,
     listed     INTEGER NOT NULL
@@ -122,11 +121,13 @@ CREATE TABLE IF NOT EXISTS order_items (
 -- I1: a bill has at most one order that is live or paid.
 CREATE UNIQUE INDEX IF NOT EXISTS one_claim_per_bill ON order_items (bill) WHERE claims = 1;
 CREATE TABLE IF NOT EXISTS postings (
-    resident INTEGER NOT NULL,
-    [order]  TEXT NOT NULL PRIMARY KEY,
-    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
-    tried    INTEGER NOT NULL DEFAULT 0,
-    next_ms  INTEGER NOT NULL
+    resident   INTEGER NOT NULL,
+    [order]    TEXT NOT NULL,
+    department TEXT NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+    tried      INTEGER NOT NULL DEFAULT 0,
+    next_ms    INTEGER NOT NULL,
+    PRIMARY KEY ([order], department)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS postings_to_send ON postings (next_ms) WHERE state = 'open';
 
@@ -279,6 +280,20 @@ CREATE TABLE IF NOT EXISTS facts_told (
     PRIMARY KEY (client, request, facts)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fact_consents_of_resident ON fact_consents (resident, state);
+
+-- By department: what it was asked and what it answered, as hashes and signatures.
+CREATE TABLE IF NOT EXISTS department_messages (
+    department        TEXT NOT NULL,
+    asked_ms          INTEGER NOT NULL,
+    target            TEXT NOT NULL,
+    request_hash      BLOB NOT NULL,
+    request_signature TEXT NOT NULL,
+    status            INTEGER,
+    answered_ms       INTEGER,
+    answer_hash       BLOB,
+    answer_signature  TEXT,
+    PRIMARY KEY (department, request_signature)
+) STRICT, WITHOUT ROWID;
 
 -- By city: the feed, revocations, and incidents for the operator.
 CREATE TABLE IF NOT EXISTS changes (

@@ -1,0 +1,104 @@
+//! The operations that the platform answers itself. All others are departments', see `operations.toml`.
+
+use contract::{AnswerRow, Evidence, Level, ProblemCode, UnixMs};
+
+use crate::config::disclosures::ECertificateKind;
+use crate::config::kiosks::RegisteredKiosk;
+use crate::context::RequestContext;
+use crate::e_certificates::e_certificate_at_kiosk;
+use crate::phones::pairings;
+use crate::request_error::RequestError;
+use crate::visits::identify::OpenVisit;
+
+/// The city's time zone: hours east of UTC.
+const CITY_OFFSET_HOURS: i8 = 8;
+
+/// An operation of the platform itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlatformOperation {
+    /// Senior citizen card (老年人优待证).
+    SeniorCard,
+    /// Pairing a phone for resident codes (开通渝快码).
+    PhonePairing,
+}
+
+impl PlatformOperation {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "licence.senior-card" => Some(Self::SeniorCard),
+            "phone.pairing" => Some(Self::PhonePairing),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer is a personal record, which needs a consent (I4) even if the service document asks for none.
+    pub(crate) const fn is_personal_record(self) -> bool {
+        matches!(self, Self::SeniorCard)
+    }
+
+    /// Minimum level of the visit, which a service document cannot lower. Pairing needs a proven identity, so that a
+    /// photographed code or a found card cannot bind a phone to another person.
+    pub(crate) const fn min_level(self) -> Level {
+        match self {
+            Self::PhonePairing => Level::Proven,
+            Self::SeniorCard => Level::Recognised,
+        }
+    }
+
+    /// The rows for the visit's resident.
+    pub(crate) fn rows(
+        self,
+        context: &mut RequestContext<'_>,
+        kiosk: &RegisteredKiosk,
+        visit: &OpenVisit,
+    ) -> Result<Vec<AnswerRow>, RequestError> {
+        match self {
+            Self::SeniorCard => Ok(senior_card(context, visit.resident)?),
+            Self::PhonePairing => offer_phone_pairing(context, kiosk, visit),
+        }
+    }
+}
+
+fn row<const N: usize>(fields: [(&str, String); N]) -> AnswerRow {
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn senior_card(context: &RequestContext<'_>, resident: i64) -> rusqlite::Result<Vec<AnswerRow>> {
+    let held = e_certificate_at_kiosk(context, ECertificateKind::SeniorCard, resident)?;
+    let shown = held.map(|held| {
+        row([
+            ("name", held.name),
+            ("id-number", held.id_number),
+            ("issuer", held.issuer.to_owned()),
+            ("standing", "有效".to_owned()),
+            ("as-of", city_date(context.now)),
+        ])
+    });
+    Ok(shown.into_iter().collect())
+}
+
+/// Offers a pairing code for a phone. Only a visit with an authenticated card and its PIN may bind a phone: a phone
+/// that is already bound cannot bind another.
+fn offer_phone_pairing(
+    context: &mut RequestContext<'_>,
+    kiosk: &RegisteredKiosk,
+    visit: &OpenVisit,
+) -> Result<Vec<AnswerRow>, RequestError> {
+    if visit.evidence != Evidence::AuthenticatedCardPin {
+        return Err(ProblemCode::NotOffered
+            .into_problem("pairing a phone needs a visit with an authenticated card and its PIN")
+            .into());
+    }
+    if context.config.code_authority.is_none() {
+        return Err(ProblemCode::NotOffered.into_problem("this platform issues no signed codes").into());
+    }
+    let code = pairings::offer_pairing(context, kiosk, visit.resident)?;
+    Ok(vec![row([("code", code)])])
+}
+
+/// The date in the city, `YYYY-MM-DD`.
+fn city_date(now: UnixMs) -> String {
+    let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
+    at.unwrap_or(jiff::Timestamp::MAX).to_zoned(zone).date().to_string()
+}
