@@ -14,6 +14,7 @@ use crate::names::CardName;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Record, RecordError, RecordHeader, SALT_LEN};
 use crate::revocations::Revocations;
+use crate::submission::DepartmentKeys;
 use crate::time::UnixMs;
 use sm_crypto::{PublicKey, SignError, Signature, from_hex, to_hex};
 
@@ -428,6 +429,11 @@ pub enum FeedItem {
     CardRevocations {
         /// The delta, signed by the list's revoker.
         delta: SignedStatement<Revocations<CardName>>,
+    },
+    /// The departments that take submissions; replaces the previous list. Since version 5.
+    DepartmentKeys {
+        /// The list, signed with the catalogue's key.
+        list: SignedStatement<DepartmentKeys>,
     },
 }
 

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Evidence, IdentificationMethod, Level};
-use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, TicketId, VisitId};
+use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, SubmissionId, TicketId, VisitId};
 use crate::money::Money;
 use crate::names::{CardName, CodeHolder};
 use crate::order::{OrderItem, PaymentMethod, Settlement};
@@ -206,6 +206,29 @@ pub enum Entry {
         /// The ticket.
         ticket: TicketId,
     },
+    /// A resident submitted something to a department. This record is the message: the platform delivers it. Since version 5.
+    Submitted {
+        /// The submission, and its idempotency key everywhere.
+        submission: SubmissionId,
+        /// The visit.
+        visit: VisitId,
+        /// The resident.
+        resident: Pseudonym,
+        /// The service.
+        service: String,
+        /// Version of the service document.
+        version: u32,
+        /// The platform operation.
+        call: String,
+        /// What was entered, sealed to the department, see [`SealedSubmission`](crate::SealedSubmission).
+        sealed: String,
+        /// SM3 of what was sealed, hexadecimal.
+        hash: String,
+        /// How the resident had proved who they are.
+        level: Level,
+        /// The kiosk had no link.
+        offline: bool,
+    },
     /// An order was created. Durable before its first charge request is sent (I1).
     #[serde(rename = "payment-intended")]
     OrderCreated {
@@ -364,6 +387,7 @@ impl Entry {
             Self::ConsentDeclined { .. } => 21,
             Self::Queried { .. } => 22,
             Self::TicketTaken { .. } => 23,
+            Self::Submitted { .. } => 24,
             Self::OrderCreated { .. } => 30,
             Self::OrderSettled { .. } => 31,
             Self::OrderRecovered { .. } => 32,

@@ -35,6 +35,7 @@ mod service;
 mod service_check;
 mod site;
 mod step;
+mod submission;
 mod time;
 mod toml_place;
 
@@ -63,7 +64,10 @@ pub use envelope::{
     ANSWER_OVERHEAD, AnswerKey, EnvelopeError, EnvelopeKey, EnvelopeSecret, RequestBinding, SEALED_TYPE,
 };
 pub use evidence::{Evidence, IdentificationMethod, Level};
-pub use id::{ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, TicketId, VisitId};
+pub use id::{
+    ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, SubmissionId, TicketId,
+    VisitId,
+};
 pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
@@ -90,5 +94,6 @@ pub use site::{
 };
 pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
 pub use step::Step;
+pub use submission::{DepartmentKey, DepartmentKeys, SealedSubmission};
 pub use time::UnixMs;
 pub use toml_place::{TomlError, TomlProblem, parse_toml};

@@ -75,6 +75,8 @@ pub enum OperationKind {
     Bills,
     /// Gives a number in a queue, or an appointment.
     Ticket,
+    /// Takes an application.
+    Submit,
 }
 
 /// 接口: one operation of a department.
@@ -99,7 +101,8 @@ pub struct Operation {
     /// Names of what the resident must have entered or chosen.
     #[serde(default)]
     pub input: Vec<String>,
-    /// The fields of each row of the answer.
+    /// The fields of each row of the answer; none where it takes an application.
+    #[serde(default)]
     pub answer: BTreeMap<String, AnswerFieldType>,
     /// Time in milliseconds after which the department counts as not answering.
     #[serde(default = "default_timeout")]
@@ -165,7 +168,7 @@ pub enum OperationsProblem {
     #[error("`bills` cannot be personal: a resident's own bills need no consent")]
     PersonalBills,
     /// The answer has no field.
-    #[error("an answer needs at least one field")]
+    #[error("an answer needs at least one field, and an operation of kind `submit` has none")]
     NoAnswer,
     /// The time-out is out of bounds.
     #[error("timeout-ms is 100 to {TIMEOUT_MAX_MS}: a kiosk does not wait longer")]
@@ -209,6 +212,14 @@ pub enum OperationMismatch {
     /// The operation gives a personal record.
     #[error("operation `{0}` gives a personal record: write `personal = true` and name a consent step")]
     Personal(String),
+    /// A submission names another department.
+    #[error("operation `{call}` belongs to department `{department}`: name it in `department`")]
+    Department {
+        /// The operation.
+        call: String,
+        /// Its department.
+        department: DepartmentId,
+    },
     /// The service's level is below that of the operation.
     #[error("operation `{0}` needs a higher `level` than the service has")]
     Level(String),
@@ -220,6 +231,7 @@ impl OperationKind {
             Self::Query => "query",
             Self::Bills => "bills",
             Self::Ticket => "ticket",
+            Self::Submit => "submit",
         }
     }
 }
@@ -273,7 +285,7 @@ impl Operations {
         if let Some(field) = operation.answer.keys().find(|field| !is_name(field)) {
             return Err(("answer", OperationsProblem::Name(field.clone())));
         }
-        if operation.answer.is_empty() {
+        if operation.answer.is_empty() != (operation.kind == OperationKind::Submit) {
             return Err(("answer", OperationsProblem::NoAnswer));
         }
         if operation.kind == OperationKind::Bills && operation.personal {
@@ -323,6 +335,9 @@ impl Operations {
                 Step::Ticket { call, with, answer, .. } => {
                     self.check_call(document.level, call, "ticket", with, false, answer)
                 }
+                Step::Submit { call, department, with, .. } => self
+                    .check_call(document.level, call, "submit", with, false, &AnswerSchema::new())
+                    .and_then(|()| self.check_department(call, department)),
                 Step::Consent { .. }
                 | Step::Ask { .. }
                 | Step::Show { .. }
@@ -352,8 +367,12 @@ impl Operations {
         }
         let call = call.to_owned();
         let Some(operation) = self.get(&call) else { return Err(OperationMismatch::Unknown(call)) };
-        let is_ticket = operation.kind == OperationKind::Ticket;
-        if is_ticket != (step == "ticket") {
+        let fits = match operation.kind {
+            OperationKind::Query | OperationKind::Bills => step == "query",
+            OperationKind::Ticket => step == "ticket",
+            OperationKind::Submit => step == "submit",
+        };
+        if !fits {
             return Err(OperationMismatch::Kind { call, kind: operation.kind.name(), step });
         }
         if let Some((field, _)) =
@@ -377,8 +396,20 @@ impl Operations {
     }
 }
 
+impl Operations {
+    fn check_department(&self, call: &str, department: &DepartmentId) -> Result<(), OperationMismatch> {
+        match self.get(call) {
+            Some(operation) if operation.department != *department => Err(OperationMismatch::Department {
+                call: call.to_owned(),
+                department: operation.department.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// The operations that the platform answers itself.
-const PLATFORM_OPERATIONS: [&str; 2] = ["licence.senior-card", "phone.pairing"];
+const PLATFORM_OPERATIONS: [&str; 3] = ["licence.senior-card", "phone.pairing", "submissions.mine"];
 
 /// The names of the key field and of the money field of a bill; `None` where the fields are not those of a bill.
 #[must_use]

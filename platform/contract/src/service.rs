@@ -145,6 +145,7 @@ impl ServiceDocument {
             Step::Pay { items, .. } => self.answer_schema(items),
             Step::Consent { .. }
             | Step::Ask { .. }
+            | Step::Submit { .. }
             | Step::ShowCode { .. }
             | Step::ChangePin { .. }
             | Step::Print { .. } => None,
@@ -220,7 +221,7 @@ with = ["paid"]
             (
                 "with = [\"paid\"]",
                 "with = [\"receipt\"]",
-                "not an earlier step of the kind query, ticket or pay",
+                "not an earlier step of the kind query, ticket, pay or submit",
             ),
             ("show = [\"period\", \"amount\"]", "show = [\"address\"]", "it declares: amount, period"),
             ("show = [\"period\", \"amount\"]", "show = []", "an empty list"),

@@ -145,6 +145,7 @@ impl Check<'_> {
                 check_names(next, "next")
             }
             Step::Ticket { call, with, answer, .. } => self.check_call(own, call, with, answer),
+            Step::Submit { call, with, .. } => self.check_inputs(own, call, with),
             Step::Show { from, show, .. } => check_shown_fields(own, self.answer(own, from, "from")?, show),
             Step::ShowCode { from, field, steps, .. } => {
                 let kind = self.query(own, from)?.get(field).map(AnswerField::kind);
@@ -179,11 +180,11 @@ impl Check<'_> {
         let mut fields = BTreeSet::new();
         for to in with {
             match self.earlier.get(to.as_str()) {
-                Some(Step::Pay { .. }) => {}
+                Some(Step::Pay { .. } | Step::Submit { .. }) => {}
                 Some(Step::Query { answer, .. } | Step::Ticket { answer, .. }) => {
                     fields.extend(labelled_fields(answer));
                 }
-                _ => return Err(("with", reference(own, to, "query, ticket or pay"))),
+                _ => return Err(("with", reference(own, to, "query, ticket, pay or submit"))),
             }
         }
         match show.iter().find(|field| !fields.contains(field.as_str())) {
@@ -199,13 +200,17 @@ impl Check<'_> {
         with: &BTreeMap<String, String>,
         answer: &AnswerSchema,
     ) -> CheckedStep {
-        if !is_name(call) {
-            return Err(("call", ServiceProblem::Name(call.to_owned())));
-        }
         if answer.is_empty() {
             return Err(("answer", ServiceProblem::Empty(own.to_owned())));
         }
         check_names(answer.keys(), "answer")?;
+        self.check_inputs(own, call, with)
+    }
+
+    fn check_inputs(&self, own: &str, call: &str, with: &BTreeMap<String, String>) -> CheckedStep {
+        if !is_name(call) {
+            return Err(("call", ServiceProblem::Name(call.to_owned())));
+        }
         check_names(with.keys(), "with")?;
         with.values().try_for_each(|to| self.check_input(own, to))
     }

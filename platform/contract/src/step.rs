@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer_schema::AnswerSchema;
 use crate::ask::AskedAnswer;
 use crate::bilingual::Bilingual;
+use crate::operation::DepartmentId;
 use crate::order::PaymentMethod;
 use crate::receipt::PrintForm;
 
@@ -81,6 +82,23 @@ pub enum Step {
         /// Text for an answer without a ticket; the service then ends.
         none: Bilingual,
     },
+    /// 提交: hands in what was entered, after the resident has checked it. Its record is the message: it reaches the department
+    /// exactly once, with a link or later.
+    Submit {
+        /// Name of the step.
+        id: String,
+        /// Name of the operation of the platform, not a URL.
+        call: String,
+        /// The department that decides; the inputs are sealed to its key.
+        department: DepartmentId,
+        /// Title of the view: an instruction.
+        title: Bilingual,
+        /// As for a query.
+        #[serde(default)]
+        with: BTreeMap<String, String>,
+        /// What happens next, and when.
+        done: Bilingual,
+    },
     /// Shows each row of an answer.
     Show {
         /// Name of the step.
@@ -143,7 +161,7 @@ pub enum Step {
         /// The form of the printout.
         #[serde(default, skip_serializing_if = "PrintForm::is_receipt")]
         form: PrintForm,
-        /// The steps whose data is printed: a query or ticket, or a payment.
+        /// The steps whose data is printed: a query, a ticket, a payment or a submission.
         with: Vec<String>,
         /// For a query or ticket: the fields, in order.
         #[serde(default)]
@@ -159,6 +177,7 @@ impl Step {
             Self::Consent { id, .. }
             | Self::Ask { id, .. }
             | Self::Ticket { id, .. }
+            | Self::Submit { id, .. }
             | Self::Query { id, .. }
             | Self::Show { id, .. }
             | Self::ShowCode { id, .. }

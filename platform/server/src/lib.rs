@@ -47,6 +47,7 @@ mod residents;
 mod services;
 pub mod shell;
 mod store;
+mod submissions;
 mod visits;
 
 pub use config::card_root_keys::CardRootKeys;

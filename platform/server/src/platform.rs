@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::routes::{self, Route};
-use contract::{EntropySource, HttpMethod, KioskId, Operations, ProblemCode, SecretKey, UnixMs};
+use contract::{
+    EntropySource, HttpMethod, KioskId, Operations, ProblemCode, SecretKey, SignedStatement, UnixMs,
+};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -26,7 +28,8 @@ use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;
 use crate::store::schema;
 use crate::{
-    cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, visits,
+    cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, submissions,
+    visits,
 };
 
 /// Label of the values that are expanded from the entropy of a request.
@@ -107,6 +110,8 @@ impl Platform {
         let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
         feed::publish_catalogue(&tx, &catalogue)?;
+        let keys = setup.departments.submission_keys(&setup.operations);
+        feed::publish_department_keys(&tx, SignedStatement::sign(&keys, &setup.catalogue_key))?;
         tx.commit()?;
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
@@ -170,7 +175,7 @@ impl Platform {
     }
 
     /// Returns the calls that the platform makes in the background: inquiries about orders of unknown outcome, and
-    /// postings that a department has not booked yet. Also signs new revocation lists for the feed.
+    /// postings that a department has not booked yet, and submissions that are not delivered or not decided. Also signs new revocation lists for the feed.
     ///
     /// Call this periodically. Each call to another system has a back-off of its own, so a short interval does no harm.
     pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
@@ -178,6 +183,7 @@ impl Platform {
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(payments::inquiries::due_inquiries(&tx, now, DUE_MAX)?);
             calls.extend(payments::outbox::due_postings(&tx, &self.config, now, DUE_MAX)?);
+            calls.extend(submissions::delivery::due_submissions(&tx, &self.config, now, DUE_MAX)?);
             calls.extend(paid_orders::due_recovery_calls(&tx, &self.config, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
                 revocations::refresh_feed(&tx, authority, now)?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    DepartmentId, PublicKey, RelyingPartyId, SecretKey, Signature, TomlError, UnixMs, parse_toml,
+    DepartmentId, DepartmentKey, DepartmentKeys, Operations, PublicKey, RelyingPartyId, SecretKey, Signature,
+    TomlError, UnixMs, parse_toml,
 };
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ pub struct RegisteredDepartment {
     pub url: String,
     /// The key that it signs its answers with.
     pub key: PublicKey,
+    /// The key that submissions to it are sealed to; `None`: it takes none.
+    pub sealing: Option<PublicKey>,
 }
 
 /// What is wrong with a file of departments.
@@ -79,6 +82,15 @@ impl DepartmentDirectory {
     /// All departments.
     pub fn departments(&self) -> impl Iterator<Item = &RegisteredDepartment> {
         self.departments.values()
+    }
+
+    /// The departments that take submissions, for kiosks.
+    pub(crate) fn submission_keys(&self, operations: &Operations) -> DepartmentKeys {
+        let keys = self.departments.values().filter_map(|department| {
+            let name = operations.department(&department.id)?.name.clone();
+            Some(DepartmentKey { id: department.id.clone(), name, key: department.sealing.clone()? })
+        });
+        DepartmentKeys { departments: keys.collect() }
     }
 
     /// The name under which the platform signs.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::{ConsentId, KioskId, Level, Operation, OperationKind, TicketId};
+use rusqlite::Transaction;
 use serde::Serialize;
 
 use crate::context::RequestContext;
@@ -11,7 +12,7 @@ use crate::request_error::RequestError;
 
 /// The person that a request is about. No `Debug`: personal data.
 #[derive(Serialize)]
-struct Person {
+pub(crate) struct Person {
     id_number: String,
     name: String,
 }
@@ -52,7 +53,7 @@ pub(crate) fn operation_request(
     input: &BTreeMap<String, String>,
     ticket: Option<TicketId>,
 ) -> Result<DepartmentRequest, RequestError> {
-    let person = if operation.person { Some(person(context, asker.resident)?) } else { None };
+    let person = if operation.person { Some(person(context.tx, asker.resident)?) } else { None };
     let is_ticket = operation.kind == OperationKind::Ticket;
     let body = OperationBody {
         request: (!is_ticket).then(|| format!("{:032x}", context.entropy.next_u128())),
@@ -74,8 +75,9 @@ pub(crate) fn operation_request(
     })
 }
 
-fn person(context: &RequestContext<'_>, resident: i64) -> rusqlite::Result<Person> {
-    context.tx.query_row("SELECT id_number, name FROM residents WHERE resident = ?1", [resident], |row| {
+/// The person of a resident.
+pub(crate) fn person(tx: &Transaction<'_>, resident: i64) -> rusqlite::Result<Person> {
+    tx.query_row("SELECT id_number, name FROM residents WHERE resident = ?1", [resident], |row| {
         Ok(Person { id_number: row.get(0)?, name: row.get(1)? })
     })
 }

@@ -53,6 +53,9 @@ pub(crate) fn call_operation(
             "exactly the operations that give tickets are called with the id of one",
         ));
     }
+    if operation.kind == OperationKind::Submit {
+        return Err(malformed_request("a submission comes as a record, and not as a call"));
+    }
     if operation.personal {
         use_consent(context, kiosk, visit.resident, &request.service, request.consent)?;
     }

@@ -1,6 +1,6 @@
 //! The operations that the platform answers itself. All others are departments', see `operations.toml`.
 
-use contract::{AnswerRow, Evidence, Level, ProblemCode, UnixMs};
+use contract::{AnswerRow, Evidence, Level, ProblemCode};
 
 use crate::config::disclosures::ECertificateKind;
 use crate::config::kiosks::RegisteredKiosk;
@@ -8,10 +8,9 @@ use crate::context::RequestContext;
 use crate::e_certificates::e_certificate_at_kiosk;
 use crate::phones::pairings;
 use crate::request_error::RequestError;
+use crate::services::city_date;
+use crate::submissions::list::submissions_of;
 use crate::visits::identify::OpenVisit;
-
-/// The city's time zone: hours east of UTC.
-const CITY_OFFSET_HOURS: i8 = 8;
 
 /// An operation of the platform itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,8 @@ pub(crate) enum PlatformOperation {
     SeniorCard,
     /// Pairing a phone for resident codes (开通渝快码).
     PhonePairing,
+    /// What the resident has submitted to departments, and its state (我的办件).
+    MySubmissions,
 }
 
 impl PlatformOperation {
@@ -27,6 +28,7 @@ impl PlatformOperation {
         match name {
             "licence.senior-card" => Some(Self::SeniorCard),
             "phone.pairing" => Some(Self::PhonePairing),
+            "submissions.mine" => Some(Self::MySubmissions),
             _ => None,
         }
     }
@@ -41,7 +43,7 @@ impl PlatformOperation {
     pub(crate) const fn min_level(self) -> Level {
         match self {
             Self::PhonePairing => Level::Proven,
-            Self::SeniorCard => Level::Recognised,
+            Self::SeniorCard | Self::MySubmissions => Level::Recognised,
         }
     }
 
@@ -55,6 +57,7 @@ impl PlatformOperation {
         match self {
             Self::SeniorCard => Ok(senior_card(context, visit.resident)?),
             Self::PhonePairing => offer_phone_pairing(context, kiosk, visit),
+            Self::MySubmissions => Ok(submissions_of(context, visit.resident)?),
         }
     }
 }
@@ -94,11 +97,4 @@ fn offer_phone_pairing(
     }
     let code = pairings::offer_pairing(context, kiosk, visit.resident)?;
     Ok(vec![row([("code", code)])])
-}
-
-/// The date in the city, `YYYY-MM-DD`.
-fn city_date(now: UnixMs) -> String {
-    let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
-    at.unwrap_or(jiff::Timestamp::MAX).to_zoned(zone).date().to_string()
 }

@@ -56,11 +56,13 @@ CREATE TABLE IF NOT EXISTS pairings (
 CREATE TABLE IF NOT EXISTS code_aliases (
     resident  INTEGER NOT NULL,
     alias     BLOB NOT NULL PRIMARY KEY,
+    holder    TEXT NOT NULL,
     phone     BLOB,
     issued_ms INTEGER NOT NULL,
     ends_ms   INTEGER NOT NULL,
     revoked   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX IF NOT EXISTS code_aliases_by_holder ON code_aliases (holder);
 -- I5: an offline code is accepted once, by alias and time step.
 CREATE TABLE IF NOT EXISTS code_moments (
     resident INTEGER NOT NULL,
@@ -130,6 +132,27 @@ CREATE TABLE IF NOT EXISTS postings (
     PRIMARY KEY ([order], department)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS postings_to_send ON postings (next_ms) WHERE state = 'open';
+-- I2: a submission is delivered to its department once; `next_ms` is when it is sent or asked about next, NULL when it is decided.
+CREATE TABLE IF NOT EXISTS submissions (
+    resident    INTEGER NOT NULL,
+    submission  TEXT NOT NULL PRIMARY KEY,
+    device      TEXT NOT NULL,
+    service     TEXT NOT NULL,
+    version     INTEGER NOT NULL,
+    operation   TEXT NOT NULL,
+    sealed      TEXT NOT NULL,
+    hash        TEXT NOT NULL,
+    level       TEXT NOT NULL,
+    offline     INTEGER NOT NULL,
+    recorded_ms INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    number      TEXT,
+    words       TEXT,
+    tried       INTEGER NOT NULL DEFAULT 0,
+    next_ms     INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS submissions_of_resident ON submissions (resident, recorded_ms);
+CREATE INDEX IF NOT EXISTS submissions_due ON submissions (next_ms) WHERE next_ms IS NOT NULL;
 
 -- By device: visits and what kiosks record.
 CREATE TABLE IF NOT EXISTS visits (
