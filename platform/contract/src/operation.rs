@@ -1,6 +1,6 @@
 //! Operations: what services may ask of departments, as data.
 //!
-//! `operations.toml` names each operation with its department, its kind, and the shape of what goes in and comes out. The platform
+//! A file for each department names its operations, each with its kind, and the shape of what goes in and comes out. The platform
 //! is a gateway: it checks a call against the operation and against the service document, and forwards it. No program is changed to
 //! add a service.
 
@@ -131,7 +131,7 @@ pub struct Department {
     pub name: Bilingual,
 }
 
-/// The departments and operations of a city: `operations.toml`.
+/// The departments and operations of a city, in one file for each department.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
     departments: BTreeMap<DepartmentId, Department>,
@@ -179,7 +179,7 @@ pub enum OperationsProblem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OperationMismatch {
     /// There is no such operation.
-    #[error("there is no operation `{0}`: add it to operations.toml, or correct `call`")]
+    #[error("there is no operation `{0}`: add it to the file of its department, or correct `call`")]
     Unknown(String),
     /// The kind of the step is not that of the operation.
     #[error("operation `{call}` is of kind `{kind}`, which a step `{step}` cannot call")]
@@ -300,6 +300,22 @@ impl Operations {
         Ok(())
     }
 
+    /// Adds the departments and operations of another file.
+    ///
+    /// # Errors
+    /// When one of them is defined already.
+    pub fn add(&mut self, other: Self) -> Result<(), OperationsProblem> {
+        if let Some(id) = other.departments.keys().find(|id| self.departments.contains_key(*id)) {
+            return Err(OperationsProblem::Twice(id.to_string()));
+        }
+        if let Some(name) = other.operations.keys().find(|name| self.operations.contains_key(*name)) {
+            return Err(OperationsProblem::Twice(name.clone()));
+        }
+        self.departments.extend(other.departments);
+        self.operations.extend(other.operations);
+        Ok(())
+    }
+
     /// The operation with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Operation> {
@@ -352,6 +368,16 @@ impl Operations {
         Ok(())
     }
 
+    fn check_department(&self, call: &str, department: &DepartmentId) -> Result<(), OperationMismatch> {
+        match self.get(call) {
+            Some(operation) if operation.department != *department => Err(OperationMismatch::Department {
+                call: call.to_owned(),
+                department: operation.department.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn check_call(
         &self,
         level: Level,
@@ -393,18 +419,6 @@ impl Operations {
             return Err(OperationMismatch::Level(call));
         }
         Ok(())
-    }
-}
-
-impl Operations {
-    fn check_department(&self, call: &str, department: &DepartmentId) -> Result<(), OperationMismatch> {
-        match self.get(call) {
-            Some(operation) if operation.department != *department => Err(OperationMismatch::Department {
-                call: call.to_owned(),
-                department: operation.department.clone(),
-            }),
-            Some(_) | None => Ok(()),
-        }
     }
 }
 

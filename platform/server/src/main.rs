@@ -117,7 +117,7 @@ struct Arguments {
     /// Base URL of the acquirer.
     #[arg(long, default_value = "http://127.0.0.1:8082")]
     acquirer: String,
-    /// File of the operations that services may call.
+    /// Directory of the operations that services may call: one file (`*.toml`) for each department.
     #[arg(long)]
     operations: PathBuf,
     /// File of the departments: their base URLs, and the public keys that they sign their answers with.
@@ -269,8 +269,7 @@ fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
         format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
         kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
         service_documents: read_service_documents(&arguments.services)?,
-        operations: Operations::parse(&read_text(&arguments.operations)?)
-            .with_context(|| arguments.operations.display().to_string())?,
+        operations: read_operations(&arguments.operations)?,
         departments: DepartmentDirectory::parse(
             &read_text(&arguments.departments)?,
             SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
@@ -309,9 +308,25 @@ fn read_code_authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAutho
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
+/// Reads the operations of all departments.
+fn read_operations(directory: &Path) -> anyhow::Result<Operations> {
+    let mut all = Operations::default();
+    for path in toml_files(directory)? {
+        let named = || path.display().to_string();
+        let operations = Operations::parse(&read_text(&path)?).with_context(named)?;
+        all.add(operations).with_context(named)?;
+    }
+    Ok(all)
+}
+
 /// Reads the texts of a directory's `*.toml` files, sorted by name, so that the number in a catalogue error identifies
 /// the file.
 fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
+    toml_files(directory)?.iter().map(|path| read_text(path)).collect()
+}
+
+/// The `*.toml` files of a directory, sorted by name.
+fn toml_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read {}", directory.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(unreadable)? {
@@ -321,7 +336,7 @@ fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read_text(path)).collect()
+    Ok(paths)
 }
 
 /// Reads a key of 32 bytes from a file. Errors never quote the file's text.
