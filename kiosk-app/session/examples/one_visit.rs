@@ -27,7 +27,11 @@ const ID_NUMBER: &str = "500101199001011239";
 fn main() -> Result<(), Box<dyn Error>> {
     let now = Now { mono: MonotonicMs(0), wall: UnixMs(1_795_000_000_000) };
     let service = ServiceDocument::parse(SERVICE)?;
-    let catalogue = Catalogue { cursor: 1, services: [(service.id.clone(), Arc::new(service))].into() };
+    let catalogue = Catalogue {
+        cursor: 1,
+        services: [(service.id.clone(), Arc::new(service))].into(),
+        ..Catalogue::default()
+    };
     // A kiosk always begins with what its journal folds to; here nothing was recorded yet.
     let (kiosk, transition) = Kiosk::recover(Arc::new(setup()?), catalogue, Durable::default(), now);
     let mut example = Example { kiosk, now, entropy: 0, texts: Texts::built_in() };

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::{
-    Bilingual, CodeRules, GateRules, KioskId, PaymentMethod, ServiceDocument, SiteProfile, StaffKey,
+    Bilingual, CodeRules, DepartmentId, DepartmentKey, DepartmentKeys, GateRules, KioskId, PaymentMethod,
+    ServiceDocument, SiteProfile, StaffKey,
 };
 use view::Texts;
 
@@ -87,15 +88,29 @@ impl Default for TimeLimits {
 }
 
 /// The services in force here, by id. Every document was validated and its signature verified.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Catalogue {
     /// Cursor of the feed at which this catalogue was in force.
     pub cursor: u64,
     /// The service documents.
     pub services: BTreeMap<String, Arc<ServiceDocument>>,
+    /// The departments that take submissions.
+    pub departments: Arc<DepartmentKeys>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        let departments = Arc::new(DepartmentKeys { departments: Vec::new() });
+        Self { cursor: 0, services: BTreeMap::new(), departments }
+    }
 }
 
 impl Catalogue {
+    /// The department that takes submissions, if its key is known.
+    pub(crate) fn department(&self, id: &DepartmentId) -> Option<&DepartmentKey> {
+        self.departments.departments.iter().find(|department| department.id == *id)
+    }
+
     /// The services that a site of this profile offers, in the order of the menu: by scene, then id.
     pub(crate) fn offered(&self, profile: SiteProfile) -> Vec<Arc<ServiceDocument>> {
         let mut offered: Vec<_> =

@@ -525,4 +525,40 @@ mod tests {
             assert_eq!(Entry::decode(body.as_bytes()).unwrap(), entry);
         }
     }
+
+    /// Bodies of version 5. If this test fails, do not change the test: stored records would become unreadable.
+    #[test]
+    fn entry_bodies_of_version_5_are_stable() {
+        let visit = VisitId::from_entropy(2);
+        let golden = [
+            (
+                Entry::TicketTaken {
+                    visit,
+                    service: "hall.ticket".into(),
+                    call: "hall.ticket".into(),
+                    ticket: TicketId::from_entropy(3),
+                },
+                r#"{"entry":"ticket-taken","visit":"00000000000000000000000000000002","service":"hall.ticket","call":"hall.ticket","ticket":"00000000000000000000000000000003"}"#,
+            ),
+            (
+                Entry::Submitted {
+                    submission: SubmissionId::from_entropy(4),
+                    visit,
+                    resident: Pseudonym::from_entropy(5),
+                    service: "pension.certify".into(),
+                    version: 1,
+                    call: "pension.certify".into(),
+                    sealed: "3081".into(),
+                    hash: "66c7".into(),
+                    level: Level::Recognised,
+                    offline: true,
+                },
+                r#"{"entry":"submitted","submission":"00000000000000000000000000000004","visit":"00000000000000000000000000000002","resident":"00000000000000000000000000000005","service":"pension.certify","version":1,"call":"pension.certify","sealed":"3081","hash":"66c7","level":"recognised","offline":true}"#,
+            ),
+        ];
+        for (entry, body) in golden {
+            assert_eq!(String::from_utf8(entry.encode()).unwrap(), body);
+            assert_eq!(Entry::decode(body.as_bytes()).unwrap(), entry);
+        }
+    }
 }

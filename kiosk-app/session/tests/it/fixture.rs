@@ -189,7 +189,7 @@ pub(crate) fn catalogue() -> Catalogue {
         .map(|text| ServiceDocument::parse(text).unwrap())
         .map(|doc| (doc.id.clone(), Arc::new(doc)))
         .into();
-    Catalogue { cursor: 1, services }
+    Catalogue { cursor: 1, services, ..Catalogue::default() }
 }
 
 /// What these entries fold to.
@@ -385,7 +385,7 @@ impl Fixture {
     pub(crate) fn offer(&mut self, service: &str) {
         let doc = ServiceDocument::parse(service).unwrap();
         let services = [(doc.id.clone(), Arc::new(doc))].into();
-        self.event(Event::CatalogueChanged(Catalogue { cursor: 9, services }));
+        self.event(Event::CatalogueChanged(Catalogue { cursor: 9, services, ..Catalogue::default() }));
     }
 
     pub(crate) fn answer_rows(&mut self, rows: &[&[(&str, &str)]]) {
