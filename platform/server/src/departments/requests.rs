@@ -56,7 +56,11 @@ pub(crate) fn operation_request(
     let person = if operation.person { Some(person(context.tx, asker.resident)?) } else { None };
     let is_ticket = operation.kind == OperationKind::Ticket;
     let body = OperationBody {
-        request: (!is_ticket).then(|| format!("{:032x}", context.entropy.next_u128())),
+        // A query under one consent is one request, however often it is repeated: its paper has one number.
+        request: (!is_ticket).then(|| match asker.consent {
+            Some(consent) => consent.to_string(),
+            None => format!("{:032x}", context.entropy.next_u128()),
+        }),
         ticket,
         operation: is_ticket.then_some(operation.name.as_str()),
         person,
