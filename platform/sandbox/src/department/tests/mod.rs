@@ -1,0 +1,8 @@
+//! Tests of the departments without HTTP, at given times.
+
+mod contract;
+mod fixture;
+mod payments;
+mod queries;
+mod submissions;
+mod tickets;
