@@ -113,16 +113,8 @@ impl Check<'_> {
         else {
             return Ok(());
         };
-        let inputs = |value: &Value| match value {
-            Value::Text(template) => template
-                .derived()
-                .filter_map(|one| match one {
-                    Derived::Input(field) => Some(field.clone()),
-                    Derived::Number(_) => Some(String::new()),
-                    _ => None,
-                })
-                .collect::<BTreeSet<_>>(),
-            Value::Number(_) => BTreeSet::new(),
+        let inputs = |value: &Value| -> BTreeSet<String> {
+            value.template().into_iter().flat_map(Template::inputs).map(str::to_owned).collect()
         };
         let is_amount = match amount.get_ref() {
             Value::Number(fen) => *fen >= 0,
@@ -133,7 +125,7 @@ impl Check<'_> {
         if !is_amount {
             return problem(amount.span(), "the amount of a bill is a whole number of fen, or $input.FIELD");
         }
-        if inputs(key.get_ref()).contains("") {
+        if key.get_ref().template().is_some_and(Template::is_fresh) {
             return problem(key.span(), "a bill is asked for twice and keeps its key; $number(…) changes it");
         }
         if !inputs(amount.get_ref()).is_subset(&inputs(key.get_ref())) {

@@ -1,6 +1,7 @@
 //! All departments of the demo city over one database: requests are verified, answered, and the answers signed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::json;
@@ -91,7 +92,7 @@ pub enum Answering {
 /// All departments.
 pub struct Departments {
     db: Connection,
-    data: DepartmentData,
+    data: Arc<DepartmentData>,
     keys: BTreeMap<String, DepartmentKey>,
     platform: PlatformIdentity,
 }
@@ -104,10 +105,11 @@ impl Departments {
     /// [`DepartmentsError::Store`], [`DepartmentsError::NoKey`].
     pub fn open(
         mut db: Connection,
-        data: DepartmentData,
+        data: impl Into<Arc<DepartmentData>>,
         keys: BTreeMap<String, DepartmentKey>,
         platform: PlatformIdentity,
     ) -> Result<Self, DepartmentsError> {
+        let data = data.into();
         if let Some(id) = data.ids().find(|id| !keys.contains_key(*id)) {
             return Err(DepartmentsError::NoKey(id.to_owned()));
         }

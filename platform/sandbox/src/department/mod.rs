@@ -1,8 +1,8 @@
 //! Sandbox business systems of all departments of the demo city, described by data files.
 //!
-//! Each department answers by the department contract (`docs/departments.md`) below a path of its own: the base URL of the department
-//! `water` is `http://HOST:PORT/water`. Requests are verified with the platform's key, answers are signed with the
-//! department's.
+//! Each department answers by the department contract (`docs/departments.md`) below a path of its own: the base URL of
+//! the department `water` is `http://HOST:PORT/water`. Requests are verified with the platform's key, answers are
+//! signed with the department's.
 //!
 //! | method and path | body | answer |
 //! |---|---|---|
@@ -12,8 +12,8 @@
 //! | `POST /D/faults` | [`FaultRequest`](crate::shell::FaultRequest), not `decline` | 204; the next requests of this department fail in this way |
 //! | `DELETE /D/faults` | – | 204; removes all requested faults of this department |
 //!
-//! The fault `nonsense` answers 200, signed, with rows that no operation declares. Without HTTP, [`Departments::handle`] does the
-//! same with a given time: it reads no clock.
+//! The fault `nonsense` answers 200, signed, with rows that no operation declares. Without HTTP, [`Departments::handle`]
+//! does the same with a given time: it reads no clock.
 //!
 //! | module | purpose |
 //! |---|---|

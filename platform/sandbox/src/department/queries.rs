@@ -9,7 +9,7 @@ use super::call::{Asked, Call, Outcome, parse};
 use super::data::Query;
 use super::signatures::{sm3, to_hex};
 use super::tickets;
-use super::values::{Context, Value};
+use super::values::{Context, Template, Value};
 use super::wire::{Failure, OpenBill, Person, QueryRequest, Rows, check_id};
 
 /// Hexadecimal digits that stand for a person in the key of a bill that any person has.
@@ -143,15 +143,10 @@ pub(crate) fn open_bills(call: &Call<'_>, person: &Person) -> Result<Vec<OpenBil
 
 /// Whether key and amount follow from the row and the input that it is given to.
 fn is_complete(query: &Query, row: &StoredRow) -> bool {
-    [&query.key, &query.amount].into_iter().flatten().filter_map(|field| row.fields.get(field.get_ref())).all(
-        |value| match value {
-            Value::Number(_) => true,
-            Value::Text(text) => text.derived().all(|one| match one {
-                super::values::Derived::Input(field) => row.input.contains_key(field),
-                _ => true,
-            }),
-        },
-    )
+    let values =
+        [&query.key, &query.amount].into_iter().flatten().filter_map(|field| row.fields.get(field.get_ref()));
+    let mut inputs = values.filter_map(Value::template).flat_map(Template::inputs);
+    inputs.all(|field| row.input.contains_key(field))
 }
 
 /// Remembers the bills of this key that nobody was given yet: those whose key and amount need neither person nor input.

@@ -70,7 +70,11 @@ mod tests {
     use super::*;
 
     /// Made by OpenSSL: `openssl pkeyutl -encrypt` to the public half of the key `[7; 32]`.
-    const BY_OPENSSL: &str = "307f02204b0dc4f2f34f99c0000b55c50ee7f192fd0f0f019b4d652c571609683d38435702205c7ee6af918f41b48d8aa940b547e8ad3e27ce1bae98a9180528bf2f4620a1900420dd811c261febcf3fc80f9ca1e7b22c1615b86a151208ad76e5b54c1f968363f00417ff45189b093bcfe740addbd33c747e93cf31687e30c761";
+    const BY_OPENSSL: &str = concat!(
+        "307f02204b0dc4f2f34f99c0000b55c50ee7f192fd0f0f019b4d652c571609683d38435702205c7ee6af918f",
+        "41b48d8aa940b547e8ad3e27ce1bae98a9180528bf2f4620a1900420dd811c261febcf3fc80f9ca1e7b22c16",
+        "15b86a151208ad76e5b54c1f968363f00417ff45189b093bcfe740addbd33c747e93cf31687e30c761",
+    );
 
     fn key() -> DepartmentKey {
         DepartmentKey::from_bytes(&[7; 32]).unwrap()

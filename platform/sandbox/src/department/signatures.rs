@@ -155,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn signature_made_by_openssl_verifies() {
+        // `openssl pkeyutl -sign -rawin -digest sm3 -pkeyopt distid:1234567812345678` with the key `[7; 32]`.
+        let signature = concat!(
+            "fd9ca35ecbe20d16dfd731fa9f1f6513385bab54c7df68b65b06b8054b629cca",
+            "7e669cab3f52e40af42cc2a27eddd2daca766a7ada116ed506c900600c79ace3",
+        );
+        let public = DepartmentKey::from_bytes(&[7; 32]).unwrap().public();
+        assert!(public.verifies("POST\n/query/water.bills\n1795000000000\nab", signature));
+    }
+
+    #[test]
     fn messages_are_the_lines_of_the_contract() {
         // SM3 of the empty message, GB/T 32905.
         let empty = "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b";

@@ -149,6 +149,17 @@ impl Template {
         })
     }
 
+    /// The fields of the input that it needs.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.derived()
+            .filter_map(|one| if let Derived::Input(field) = one { Some(field.as_str()) } else { None })
+    }
+
+    /// Whether it is another text for each request.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.derived().any(|one| matches!(one, Derived::Number(_)))
+    }
+
     /// Checks that each derived part is known at this place.
     pub(crate) fn check(&self, place: Place) -> Result<(), String> {
         for derived in self.derived() {
@@ -348,6 +359,14 @@ impl Value {
         let text = value.as_str().unwrap_or_default();
         let template = Template::try_from(text.to_owned());
         Self::Text(template.unwrap_or_else(|_| Template::literal(text)))
+    }
+
+    /// The text, where it is not a number.
+    pub(crate) const fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Text(template) => Some(template),
+            Self::Number(_) => None,
+        }
     }
 
     /// The value as the text of an answer.

@@ -52,8 +52,8 @@ impl<D: Domain> DomainState<D> {
         .await
     }
 
-    /// Answers a request of a domain that makes its own nonsense for [`Fault::InvalidResponse`]: the argument of `work` says
-    /// whether it has to.
+    /// Answers a request of a domain that makes its own nonsense for [`Fault::InvalidResponse`]: the argument of `work`
+    /// says whether it has to.
     pub(crate) async fn answer_or_nonsense(
         self: Arc<Self>,
         work: impl FnOnce(&mut D, bool) -> Result<Response, D::Error> + Send + 'static,

@@ -181,6 +181,37 @@ fn data_files_of_the_demo_are_read() {
     }
 }
 
+/// Queries that the examples of the document name.
+const QUERIES_OF_EXAMPLES: &str = r#"
+[[query]]
+operation = "water.payments"
+fields = ["date", "period", "amount", "number"]
+[[query]]
+operation = "card.state"
+fields = ["state"]
+[[query]]
+operation = "hall.mine"
+fields = ["number", "date"]
+[[query]]
+operation = "pension.account"
+fields = ["certified"]
+[[query]]
+operation = "pension.matters"
+fields = ["number", "state"]
+"#;
+
+#[test]
+fn examples_of_the_document_are_one_valid_file() {
+    let document = include_str!("../../../../docs/departments.md");
+    let examples: Vec<&str> =
+        document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 5, "{}", examples.len());
+    let text = examples.join("\n") + QUERIES_OF_EXAMPLES;
+    let residents = ["zhang-guiying", "wang-jianguo"];
+    let residents = residents.map(|id| Resident { id: id.into(), id_number: id.into(), name: id.into() });
+    DepartmentData::parse([("water.toml", text.as_str())], residents.into()).unwrap();
+}
+
 #[test]
 fn directory_without_data_files_is_refused() {
     let directory = tempfile::tempdir().unwrap();
