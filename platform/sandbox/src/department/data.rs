@@ -453,3 +453,33 @@ impl DepartmentFile {
 pub(crate) fn plain<T: Clone>(values: &BTreeMap<String, Spanned<T>>) -> BTreeMap<String, T> {
     values.iter().map(|(field, value)| (field.clone(), value.get_ref().clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_minutes_hours_or_days() {
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200), ("3d", 259_200), ("0s", 0)] {
+            assert_eq!(After::try_from(text.to_owned()), Ok(After(Duration::from_secs(seconds))), "{text}");
+        }
+        for text in ["", "5", "m", "-5m", "1.5h", "5 m", "5w", "99999999999d", "五d"] {
+            assert!(After::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_the_same_within_a_time_by_their_start() {
+        let same = |per: Per, a: &str, b: &str| a[..per.date_len().into()] == b[..per.date_len().into()];
+        for (per, other, is_same) in [
+            (Per::Day, "2026-11-29", false),
+            (Per::Month, "2026-11-01", true),
+            (Per::Month, "2026-10-30", false),
+            (Per::Year, "2026-01-30", true),
+            (Per::Year, "2025-11-30", false),
+            (Per::Ever, "2001-01-01", true),
+        ] {
+            assert_eq!(same(per, "2026-11-30", other), is_same, "{per:?} {other}");
+        }
+    }
+}

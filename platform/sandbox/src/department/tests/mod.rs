@@ -1,6 +1,7 @@
 //! Tests of the departments without HTTP, at given times.
 
 mod contract;
+mod effects;
 mod fixture;
 mod payments;
 mod queries;
