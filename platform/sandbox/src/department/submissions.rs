@@ -1,0 +1,175 @@
+//! `POST /submissions` and `GET /submissions/{submission}`: applications, and how they go on.
+
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use super::books::{from_json, to_json};
+use super::call::{Asked, Call, Outcome, parse};
+use super::data::{Once, State, Submissions, Words};
+use super::effects;
+use super::sealed;
+use super::signatures::{sm3, to_hex};
+use super::tickets::{stored_ms, today};
+use super::wire::{Failure, Input, SubmissionAnswer, SubmissionRequest, check_id};
+
+/// A state that a submission has from some time on.
+#[derive(Serialize, Deserialize)]
+struct Stage {
+    from_ms: u64,
+    state: State,
+    text: Option<Words>,
+}
+
+/// A submission that was received.
+struct Received {
+    digest: String,
+    number: String,
+    course: Vec<Stage>,
+    refused: Option<Words>,
+}
+
+/// Receives a submission, or says what became of the same one before.
+pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failure> {
+    let request: SubmissionRequest = parse(body)?;
+    check_id(&request.submission)?;
+    let kind = call
+        .file
+        .submission(&request.operation)
+        .ok_or(Failure::Unknown("the department takes no such submission"))?;
+    let id_number = request.person.as_ref().map_or("", |person| &person.id_number);
+    let sealed = request.sealed.unwrap_or_default().to_ascii_lowercase();
+    let content = format!("{}\n{id_number}\n{sealed}", request.operation);
+    let digest = to_hex(&sm3(&[content.as_bytes()]));
+    if let Some(before) = received(call, &request.submission)? {
+        if before.digest != digest {
+            return Err(Failure::Conflict("this submission came before, with other content"));
+        }
+        return Ok(match &before.refused {
+            Some(words) => Outcome::refused(words),
+            None => answer(call, before),
+        });
+    }
+    let input = if sealed.is_empty() {
+        Input::new()
+    } else {
+        let opened = sealed::open(call.key, &sealed);
+        opened.ok_or(Failure::Malformed(
+            "what is sealed does not open with the department's key, or is not a JSON object of texts",
+        ))?
+    };
+    let asked = Asked { id: &request.submission, person: request.person.as_ref(), input: &input };
+    let refused = refusal(call, kind, asked)?;
+    let mut context = call.context(asked);
+    let number = kind.number.get_ref().evaluate(&context);
+    let received = Received { digest, number, course: course(call, kind), refused: refused.cloned() };
+    store(call, asked, &request.operation, &received)?;
+    if let Some(words) = refused {
+        return Ok(Outcome::refused(words));
+    }
+    context.words.insert("case".to_owned(), received.number.clone());
+    context.words.insert("state".to_owned(), kind.state.words().to_owned());
+    effects::apply(call, &kind.effects, &context, Some(&request.submission))?;
+    Ok(answer(call, received))
+}
+
+fn refusal<'k>(
+    call: &Call<'_>,
+    kind: &'k Submissions,
+    asked: Asked<'_>,
+) -> Result<Option<&'k Words>, Failure> {
+    for (field, words) in &kind.required {
+        if asked.input.get(field).is_none_or(|text| text.trim().is_empty()) {
+            return Ok(Some(words));
+        }
+    }
+    if let Some(words) = call.refusal(&kind.refuse, asked)? {
+        return Ok(Some(words));
+    }
+    match (&kind.once, asked.id_number()) {
+        (Some(once), Some(id_number)) if is_repeated(call, kind, once, id_number)? => Ok(Some(&once.words)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether this person submitted the same within the time in which it is possible once.
+fn is_repeated(call: &Call<'_>, kind: &Submissions, once: &Once, id_number: &str) -> rusqlite::Result<bool> {
+    let day = today(call);
+    let since = day.get(..once.per.date_len().into()).unwrap_or_default();
+    let before: i64 = call.db.query_row(
+        "SELECT count(*) FROM submissions
+         WHERE department = ?1 AND operation = ?2 AND person = ?3 AND refused IS NULL AND substr(day, 1, ?4) = ?5",
+        params![call.department, kind.operation.get_ref(), id_number, once.per.date_len(), since],
+        |row| row.get(0),
+    )?;
+    Ok(before > 0)
+}
+
+fn course(call: &Call<'_>, kind: &Submissions) -> Vec<Stage> {
+    let first = Stage { from_ms: call.now_ms, state: kind.state, text: kind.text.clone() };
+    let later = kind.then.iter().map(|later| {
+        let later = later.get_ref();
+        let after_ms = u64::try_from(later.after.0.as_millis()).unwrap_or(u64::MAX);
+        Stage { from_ms: call.now_ms.saturating_add(after_ms), state: later.state, text: later.text.clone() }
+    });
+    std::iter::once(first).chain(later).collect()
+}
+
+fn store(call: &Call<'_>, asked: Asked<'_>, operation: &str, received: &Received) -> rusqlite::Result<()> {
+    call.db.execute(
+        "INSERT INTO submissions
+             (department, submission, digest, operation, person, day, at_ms, number, course, refused)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            call.department,
+            asked.id,
+            received.digest,
+            operation,
+            asked.id_number().unwrap_or_default(),
+            today(call),
+            stored_ms(call.now_ms),
+            received.number,
+            to_json(&received.course),
+            received.refused.as_ref().map(to_json)
+        ],
+    )?;
+    Ok(())
+}
+
+fn received(call: &Call<'_>, submission: &str) -> rusqlite::Result<Option<Received>> {
+    let mut select = call.db.prepare_cached(
+        "SELECT digest, number, course, refused FROM submissions WHERE department = ?1 AND submission = ?2",
+    )?;
+    select
+        .query_row(params![call.department, submission], |row| {
+            let course: String = row.get(2)?;
+            let refused: Option<String> = row.get(3)?;
+            let refused = refused.and_then(|text| serde_json::from_str(&text).ok());
+            Ok(Received { digest: row.get(0)?, number: row.get(1)?, course: from_json(&course), refused })
+        })
+        .optional()
+}
+
+fn answer(call: &Call<'_>, received: Received) -> Outcome {
+    let now = received.course.into_iter().rev().find(|stage| stage.from_ms <= call.now_ms);
+    let (state, text) = match (received.refused, now) {
+        (Some(words), _) => (State::Refused, Some(words)),
+        (None, Some(stage)) => (stage.state, stage.text),
+        // A clock that was set back: the submission is not older than its first state.
+        (None, None) => (State::Accepted, None),
+    };
+    Outcome::ok(&SubmissionAnswer { state, number: received.number, text })
+}
+
+/// Answers `GET /submissions/{submission}`.
+pub(crate) fn state(call: &Call<'_>, submission: &str) -> Result<Outcome, Failure> {
+    let received =
+        received(call, submission)?.ok_or(Failure::Unknown("the department knows no such submission"))?;
+    Ok(answer(call, received))
+}
+
+/// The present state of a submission in Chinese.
+pub(crate) fn state_words(call: &Call<'_>, submission: &str) -> rusqlite::Result<Option<&'static str>> {
+    let Some(received) = received(call, submission)? else { return Ok(None) };
+    let now = received.course.iter().rev().find(|stage| stage.from_ms <= call.now_ms);
+    Ok(Some(now.map_or(State::Accepted, |stage| stage.state).words()))
+}
