@@ -159,7 +159,7 @@ async fn kiosk_removed_from_the_list_is_refused() {
     let platform = Platform::open(db, PlatformSetup { kiosks: devices, ..setup() }).unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(());
     let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let peers = PeerUrls { acquirer: String::new(), department: String::new(), identity: String::new() };
+    let peers = PeerUrls { acquirer: String::new(), identity: String::new() };
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
     tokio::spawn(shell::serve(pages, side, platform, peers, stopped));
     for (kiosk, taken) in [(TestKiosk::One, true), (TestKiosk::Two, false)] {

@@ -172,7 +172,7 @@ fn phone_page_binds_shows_codes_and_works_offline() {
     };
     let setup = PlatformSetup { code_authority: Some(authority), relying_parties: vec![pharmacy], ..setup() };
     let city = Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap();
-    let peers = PeerUrls { acquirer: String::new(), department: String::new(), identity: identity.clone() };
+    let peers = PeerUrls { acquirer: String::new(), identity: identity.clone() };
     let at_kiosks = listen();
     let kiosks = runtime.block_on(async {
         KioskListener::new(at_kiosks, TestCertificateAuthority::new().platform()).unwrap()

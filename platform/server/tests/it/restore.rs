@@ -159,7 +159,7 @@ fn unknown_order_has_no_answer_without_the_acquirer() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     let inquiry = contract::InquiryRequest { order: request.order };
-    for result in [Err(PeerUnreachable), Ok(PeerAnswer { status: 500, body: Vec::new() })] {
+    for result in [Err(PeerUnreachable), Ok(PeerAnswer::unsigned(500, Vec::new()))] {
         let message = city.signed_post(TestKiosk::One, routes::INQUIRIES.path, &inquiry);
         let PlatformReply::CallPeer(call) = city.handle(&message) else {
             panic!("the acquirer must be called")
