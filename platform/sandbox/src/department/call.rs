@@ -84,7 +84,7 @@ impl<'a> Call<'a> {
         Ok(row.fields.iter().map(|(name, value)| (name.clone(), value.evaluate(&context))).collect())
     }
 
-    /// Whether a resident and an input of the data file are those of the request. `input` is `None` where any will do.
+    /// Whether a resident and an input of the data file are those of the request.
     pub(crate) fn is_for(
         &self,
         resident: Option<&str>,

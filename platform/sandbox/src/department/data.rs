@@ -15,6 +15,9 @@ use super::values::{Template, Value};
 /// Most characters of words for a resident.
 const MAX_WORDS: usize = 100;
 
+/// Paths beside those of the departments.
+const RESERVED: [&str; 2] = ["bills", "payments"];
+
 /// What is wrong with a data file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {problem}")]
@@ -391,12 +394,18 @@ impl DepartmentData {
         for (name, text) in files {
             let at = FileText { name, text };
             let id = name.strip_suffix(".toml").unwrap_or(name);
-            let is_id = !id.is_empty()
-                && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-            if !is_id || id == "faults" {
+            if id.is_empty() || !id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            {
                 return Err(
                     at.error(0, "a data file is named DEPARTMENT.toml, of lower-case letters, digits and -")
                 );
+            }
+            if RESERVED.contains(&id) {
+                let names = RESERVED.join(" and ");
+                return Err(at.error(
+                    0,
+                    &format!("{names} are paths of the auditor: give the department another name"),
+                ));
             }
             let file: DepartmentFile = toml::from_str(text)
                 .map_err(|error| at.error(error.span().map_or(0, |span| span.start), error.message()))?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::books::{ANYONE, from_json};
+use super::books::from_json;
 use super::call::{Asked, Call, Outcome, parse};
 use super::effects;
 use super::queries::remember_standing_bill;
@@ -83,13 +83,11 @@ fn offers(call: &Call<'_>, key: &str) -> rusqlite::Result<Vec<Offer>> {
          WHERE department = ?1 AND key = ?2 ORDER BY operation",
     )?;
     let offers = select.query_map(params![call.department, key], |row| {
-        let person: String = row.get(2)?;
-        debug_assert_ne!(person, ANYONE, "a bill is offered to a person or to nobody in particular");
         let (input, fields): (String, String) = (row.get(3)?, row.get(4)?);
         Ok(Offer {
             operation: row.get(0)?,
             family: row.get(1)?,
-            person,
+            person: row.get(2)?,
             input: from_json(&input),
             fields: from_json(&fields),
             amount: row.get(5)?,
