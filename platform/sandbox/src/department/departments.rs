@@ -24,7 +24,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// A request as it was received. No `Debug`: the body names a person.
 pub struct SignedRequest {
-    /// `GET` or `POST`.
+    /// `POST` in all requests of the contract.
     pub method: String,
     /// Path without the department, for example `/query/water.bills`.
     pub target: String,
@@ -160,7 +160,7 @@ impl Departments {
         else {
             return Err(DepartmentsError::NoDepartment(department.to_owned()));
         };
-        if !self.platform.sent(request, now_ms) {
+        if !self.platform.sent(department, request, now_ms) {
             let problem = problem(401, "the request is not signed by the platform, or its time is not now");
             return Ok(sign(key, request, problem, now_ms));
         }
@@ -246,14 +246,14 @@ impl Departments {
 }
 
 impl PlatformIdentity {
-    /// Whether the platform signed this request, not more than five minutes from now.
-    fn sent(&self, request: &SignedRequest, now_ms: u64) -> bool {
+    /// Whether the platform signed this request to this department, not more than five minutes from now.
+    fn sent(&self, department: &str, request: &SignedRequest, now_ms: u64) -> bool {
         let Ok(time_ms) = request.time.parse::<u64>() else { return false };
         request.platform == self.id
             && request.time == time_ms.to_string()
             && time_ms.abs_diff(now_ms) <= TIME_TOLERANCE_MS
             && self.key.verifies(
-                &request_message(&request.method, &request.target, time_ms, &request.body),
+                &request_message(&request.method, department, &request.target, time_ms, &request.body),
                 &request.signature,
             )
     }
@@ -266,7 +266,7 @@ fn route(call: &Call<'_>, request: &SignedRequest) -> Result<Outcome, Failure> {
         ("POST", ["", "query", operation]) => queries::query(call, operation, body),
         ("POST", ["", "tickets"]) => tickets::ticket(call, body),
         ("POST", ["", "submissions"]) => submissions::submission(call, body),
-        ("GET", ["", "submissions", submission]) => submissions::state(call, submission),
+        ("POST", ["", "submissions", "state"]) => submissions::state(call, body),
         ("POST", ["", "payments"]) => payments::payment(call, body),
         _ => Err(Failure::Unknown("the department contract has no such request")),
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::signatures::DepartmentKey;
+use super::signatures::{DepartmentKey, sm3, to_hex};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -12,12 +12,20 @@ const OCTET_STRING: u8 = 0x04;
 const HASH_LEN: usize = 32;
 const COORDINATE_LEN: usize = 32;
 
+/// What was sealed.
+pub(crate) struct Opened {
+    pub(crate) fields: BTreeMap<String, String>,
+    /// SM3 of the JSON, in hexadecimal.
+    pub(crate) hash: String,
+}
+
 /// The fields in a sealed text (hexadecimal); `None` when it does not open with this key, or is not a JSON object of
 /// texts.
-pub(crate) fn open(key: &DepartmentKey, sealed: &str) -> Option<BTreeMap<String, String>> {
+pub(crate) fn open(key: &DepartmentKey, sealed: &str) -> Option<Opened> {
     let der = base16ct::mixed::decode_vec(sealed).ok()?;
     let plain = key.decrypting.decrypt(&to_raw(&der)?).ok()?;
-    serde_json::from_slice(&plain).ok()
+    let fields = serde_json::from_slice(&plain).ok()?;
+    Some(Opened { fields, hash: to_hex(&sm3(&[&plain])) })
 }
 
 /// `C1 ‖ C3 ‖ C2` from `SEQUENCE { x INTEGER, y INTEGER, hash OCTET STRING, cipher OCTET STRING }`.
@@ -76,29 +84,33 @@ mod tests {
         "15b86a151208ad76e5b54c1f968363f00417ff45189b093bcfe740addbd33c747e93cf31687e30c761",
     );
 
+    fn fields(key: &DepartmentKey, sealed: &str) -> Option<BTreeMap<String, String>> {
+        open(key, sealed).map(|opened| opened.fields)
+    }
+
     fn key() -> DepartmentKey {
         DepartmentKey::from_bytes(&[7; 32]).unwrap()
     }
 
     #[test]
     fn cipher_made_by_openssl_opens() {
-        let input = open(&key(), BY_OPENSSL).unwrap();
+        let input = fields(&key(), BY_OPENSSL).unwrap();
         assert_eq!(input, BTreeMap::from([("phone".to_owned(), "13800000000".to_owned())]));
-        assert_eq!(open(&key(), &BY_OPENSSL.to_uppercase()), Some(input));
+        assert_eq!(fields(&key(), &BY_OPENSSL.to_uppercase()), Some(input));
     }
 
     #[test]
     fn other_key_and_changed_bytes_do_not_open() {
-        assert_eq!(open(&DepartmentKey::from_bytes(&[8; 32]).unwrap(), BY_OPENSSL), None);
+        assert_eq!(fields(&DepartmentKey::from_bytes(&[8; 32]).unwrap(), BY_OPENSSL), None);
         let der = base16ct::mixed::decode_vec(BY_OPENSSL).unwrap();
         for at in 0..der.len() {
             let mut changed = der.clone();
             changed[at] ^= 1;
-            assert_eq!(open(&key(), &base16ct::lower::encode_string(&changed)), None, "byte {at}");
-            assert_eq!(open(&key(), &base16ct::lower::encode_string(&der[..at])), None, "length {at}");
+            assert_eq!(fields(&key(), &base16ct::lower::encode_string(&changed)), None, "byte {at}");
+            assert_eq!(fields(&key(), &base16ct::lower::encode_string(&der[..at])), None, "length {at}");
         }
         for text in ["", "30", "zz", "3000", "密"] {
-            assert_eq!(open(&key(), text), None, "{text}");
+            assert_eq!(fields(&key(), text), None, "{text}");
         }
     }
 }

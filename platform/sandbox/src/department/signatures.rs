@@ -111,8 +111,8 @@ impl PublicKey {
 
 /// What the signature of a request covers.
 #[must_use]
-pub fn request_message(method: &str, target: &str, time_ms: u64, body: &[u8]) -> String {
-    format!("{method}\n{target}\n{time_ms}\n{}", to_hex(&sm3(&[body])))
+pub fn request_message(method: &str, department: &str, target: &str, time_ms: u64, body: &[u8]) -> String {
+    format!("{method}\n{department}{target}\n{time_ms}\n{}", to_hex(&sm3(&[body])))
 }
 
 /// What the signature of an answer covers. `request_signature` is as received.
@@ -143,7 +143,7 @@ mod tests {
     fn signature_verifies_only_with_its_message_and_key() {
         let key = DepartmentKey::from_bytes(&[7; 32]).unwrap();
         let public = PublicKey::from_hex(&key.public().to_hex()).unwrap();
-        let message = request_message("POST", "/query/water.bills", 1_795_000_000_000, b"{}");
+        let message = request_message("POST", "water", "/query/water.bills", 1_795_000_000_000, b"{}");
         let signature = key.sign(&message);
         assert!(public.verifies(&message, &signature));
         assert!(public.verifies(&message, &signature.to_uppercase()));
@@ -170,8 +170,8 @@ mod tests {
         // SM3 of the empty message, GB/T 32905.
         let empty = "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b";
         assert_eq!(
-            request_message("GET", "/submissions/51", 5, b""),
-            format!("GET\n/submissions/51\n5\n{empty}")
+            request_message("POST", "water", "/submissions/state", 5, b""),
+            format!("POST\nwater/submissions/state\n5\n{empty}")
         );
         assert_eq!(answer_message("ab", 204, 6, b""), format!("ANSWER\nab\n204\n6\n{empty}"));
     }

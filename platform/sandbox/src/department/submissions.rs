@@ -1,4 +1,4 @@
-//! `POST /submissions` and `GET /submissions/{submission}`: applications, and how they go on.
+//! `POST /submissions` and `POST /submissions/state`: applications, and how they go on.
 
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::effects;
 use super::sealed;
 use super::signatures::{sm3, to_hex};
 use super::tickets::{stored_ms, today};
-use super::wire::{Failure, Input, SubmissionAnswer, SubmissionRequest, check_id};
+use super::wire::{Failure, Input, StateRequest, SubmissionAnswer, SubmissionRequest, check_id};
 
 /// A state that a submission has from some time on.
 #[derive(Serialize, Deserialize)]
@@ -53,9 +53,13 @@ pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failur
         Input::new()
     } else {
         let opened = sealed::open(call.key, &sealed);
-        opened.ok_or(Failure::Malformed(
+        let opened = opened.ok_or(Failure::Malformed(
             "what is sealed does not open with the department's key, or is not a JSON object of texts",
-        ))?
+        ))?;
+        if request.hash.is_some_and(|hash| hash != opened.hash) {
+            return Err(Failure::Malformed("what is sealed does not have the hash of the kiosk's record"));
+        }
+        opened.fields
     };
     let asked = Asked { id: &request.submission, person: request.person.as_ref(), input: &input };
     let refused = refusal(call, kind, asked)?;
@@ -160,10 +164,11 @@ fn answer(call: &Call<'_>, received: Received) -> Outcome {
     Outcome::ok(&SubmissionAnswer { state, number: received.number, text })
 }
 
-/// Answers `GET /submissions/{submission}`.
-pub(crate) fn state(call: &Call<'_>, submission: &str) -> Result<Outcome, Failure> {
-    let received =
-        received(call, submission)?.ok_or(Failure::Unknown("the department knows no such submission"))?;
+/// Answers `POST /submissions/state`.
+pub(crate) fn state(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failure> {
+    let request: StateRequest = parse(body)?;
+    let received = received(call, &request.submission)?
+        .ok_or(Failure::Unknown("the department knows no such submission"))?;
     Ok(answer(call, received))
 }
 

@@ -42,6 +42,13 @@ pub(crate) struct SubmissionRequest {
     pub(crate) operation: String,
     pub(crate) person: Option<Person>,
     pub(crate) sealed: Option<String>,
+    pub(crate) hash: Option<String>,
+}
+
+/// Body of `POST /submissions/state`.
+#[derive(Deserialize)]
+pub(crate) struct StateRequest {
+    pub(crate) submission: String,
 }
 
 /// Body of `POST /payments`.

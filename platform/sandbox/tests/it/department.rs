@@ -56,7 +56,7 @@ impl City {
         body: &str,
     ) -> reqwest::Result<(u16, Value)> {
         let time_ms = now_ms();
-        let message = request_message(method.as_str(), signed_target, time_ms, body.as_bytes());
+        let message = request_message(method.as_str(), department, signed_target, time_ms, body.as_bytes());
         let signature = self.platform.sign(&message);
         let url = format!("http://{}/{department}{target}", self.server.address);
         let request = reqwest::Client::new()
@@ -213,11 +213,25 @@ async fn delayed_department_does_not_delay_the_others() {
 }
 
 #[tokio::test]
-async fn state_of_a_submission_is_asked_with_get() {
+async fn state_of_an_unknown_submission_is_not_found() {
     let city = City::start().await;
-    let target = format!("/submissions/{}", id(1));
-    let sent = city.send_signed_for(&target, Method::GET, "water", &target, "").await;
-    assert_eq!(sent.unwrap().0, 404);
+    let sent = city.send("water", "/submissions/state", &json!({ "submission": id(1) })).await;
+    assert_eq!(sent.0, 404);
+}
+
+#[tokio::test]
+async fn request_to_one_department_is_not_accepted_by_another() {
+    let city = City::start().await;
+    let body = json!({ "request": id(1), "person": null }).to_string();
+    let time_ms = now_ms();
+    let message = request_message("POST", "water", "/query/medical.balance", time_ms, body.as_bytes());
+    let sent = reqwest::Client::new()
+        .post(format!("http://{}/medical/query/medical.balance", city.server.address))
+        .header("x-device", "platform")
+        .header("x-time", time_ms)
+        .header("x-signature", city.platform.sign(&message))
+        .body(body);
+    assert_eq!(sent.send().await.unwrap().status().as_u16(), 401);
 }
 
 #[test]

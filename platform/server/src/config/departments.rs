@@ -98,10 +98,17 @@ impl DepartmentDirectory {
         self.platform
     }
 
-    /// Signs a request to a department: the text of its time, and the signature.
-    pub(crate) fn sign_request(&self, target: &str, body: &[u8], now: UnixMs) -> (String, Signature) {
-        let time = now.0.to_string();
-        let signed = contract::request_bytes_to_sign(contract::HttpMethod::Post, target, &time, body);
+    /// Signs a request to a department: the text of its time, and the signature. It names the department, which so cannot pass the
+    /// request on to another.
+    pub(crate) fn sign_request(
+        &self,
+        department: &DepartmentId,
+        target: &str,
+        body: &[u8],
+        now: UnixMs,
+    ) -> (String, Signature) {
+        let (time, target) = (now.0.to_string(), format!("{department}{target}"));
+        let signed = contract::request_bytes_to_sign(contract::HttpMethod::Post, &target, &time, body);
         (time, self.key.sign(&signed))
     }
 }

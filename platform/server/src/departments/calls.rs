@@ -38,7 +38,7 @@ pub(crate) fn call_department(
     + 'static,
 ) -> PeerCall {
     let DepartmentRequest { department, target, body, timeout_ms } = request;
-    let (time, signature) = config.departments.sign_request(&target, &body, now);
+    let (time, signature) = config.departments.sign_request(&department, &target, &body, now);
     let sent = SentRequest {
         department: department.clone(),
         target: target.clone(),

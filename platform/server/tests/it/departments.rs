@@ -107,7 +107,12 @@ impl Departments {
         });
         let body = serde_json::to_vec(&body).unwrap();
         let time = now.0.to_string();
-        let signed = contract::request_bytes_to_sign(contract::HttpMethod::Post, "/payments", &time, &body);
+        let signed = contract::request_bytes_to_sign(
+            contract::HttpMethod::Post,
+            &format!("{department}/payments"),
+            &time,
+            &body,
+        );
         let signature = SecretKey::from_bytes(&PLATFORM_KEY).unwrap().sign(&signed).to_string();
         let request = SignedRequest {
             method: "POST".into(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contract::routes;
 use contract::{
-    CallAnswer, CallRequest, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId,
-    PaymentMethod, PresentedCredential, Settlement, VisitId,
+    CallAnswer, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId, PaymentMethod,
+    PresentedCredential, Settlement, VisitId,
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
@@ -15,6 +15,7 @@ use sandbox::acquirer::ChargeLedger;
 use sandbox::{acquirer, department};
 use serde::{Serialize, de::DeserializeOwned};
 use server::Platform;
+use server::PlatformSetup;
 use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use tokio::net::TcpListener;

@@ -12,6 +12,7 @@ mod departments;
 mod e_certificates;
 mod feed;
 mod fixture;
+mod gateway;
 mod http;
 mod identify;
 mod interleavings;

@@ -23,7 +23,7 @@ fn request_that_is_not_the_platforms_is_refused_and_not_kept() {
     let mut all = Fixture::new(FILE);
     let good = || signed("POST", "/query/q", &body(), MORNING);
     let other = DepartmentKey::from_bytes(&[4; 32]).unwrap();
-    let forged = other.sign(&request_message("POST", "/query/q", MORNING, &body()));
+    let forged = other.sign(&request_message("POST", "d", "/query/q", MORNING, &body()));
     for wrong in [
         SignedRequest { signature: forged, ..good() },
         SignedRequest { signature: String::new(), ..good() },
@@ -85,7 +85,7 @@ fn messages_are_kept_and_can_be_proven() {
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].department.as_str(), kept[0].target.as_str()), ("d", "POST /query/q"));
     let (time_ms, hash, signature) = &kept[0].request;
-    let message = format!("POST\n/query/q\n{time_ms}\n{hash}");
+    let message = format!("POST\nd/query/q\n{time_ms}\n{hash}");
     assert!(super::fixture::platform_key().public().verifies(&message, signature));
     let (time_ms, hash, by_department) = &kept[0].answer;
     let message = format!("ANSWER\n{signature}\n{}\n{time_ms}\n{hash}", kept[0].status);

@@ -47,7 +47,7 @@ pub(super) fn data(text: &str) -> DepartmentData {
 }
 
 pub(super) fn signed(method: &str, target: &str, body: &[u8], time_ms: u64) -> SignedRequest {
-    let signature = platform_key().sign(&request_message(method, target, time_ms, body));
+    let signature = platform_key().sign(&request_message(method, "d", target, time_ms, body));
     SignedRequest {
         method: method.into(),
         target: target.into(),
@@ -141,6 +141,6 @@ impl Fixture {
     }
 
     pub(super) fn state(&mut self, submission: u32) -> (u16, Value) {
-        self.send("GET", &format!("/submissions/{}", id(submission)), &Value::Null)
+        self.send("POST", "/submissions/state", &json!({ "submission": id(submission) }))
     }
 }
