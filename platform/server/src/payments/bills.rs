@@ -83,8 +83,7 @@ pub(super) fn store_bills(
         context.tx.execute(
             "INSERT INTO bills (resident, key, operation, input, payee, amount_fen, listed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)
-             ON CONFLICT (key) DO UPDATE
-             SET resident = ?1, operation = ?3, input = ?4, payee = ?5, amount_fen = ?6, listed = 1",
+             ON CONFLICT (resident, key) DO UPDATE SET operation = ?3, input = ?4, payee = ?5, amount_fen = ?6, listed = 1",
             params![resident, key, operation.name, input, payee, amount.fen()],
         )?;
         fields.insert(key_field.to_owned(), key.clone());
@@ -93,19 +92,24 @@ pub(super) fn store_bills(
     Ok(bills)
 }
 
-/// What listed these bills, as far as they are known.
+/// What listed these bills for the resident, as far as they are known.
 pub(super) fn sources_of(
     context: &RequestContext<'_>,
+    resident: i64,
     items: &[OrderItem],
 ) -> rusqlite::Result<BTreeSet<BillSource>> {
     let mut sources = BTreeSet::new();
     for item in items {
         let source = context
             .tx
-            .query_row("SELECT operation, input FROM bills WHERE key = ?1", [&item.key], |row| {
-                let input = from_json_column(&row.get::<_, String>(1)?)?;
-                Ok(BillSource { operation: row.get(0)?, input })
-            })
+            .query_row(
+                "SELECT operation, input FROM bills WHERE resident = ?1 AND key = ?2",
+                params![resident, item.key],
+                |row| {
+                    let input = from_json_column(&row.get::<_, String>(1)?)?;
+                    Ok(BillSource { operation: row.get(0)?, input })
+                },
+            )
             .optional()?;
         sources.extend(source);
     }

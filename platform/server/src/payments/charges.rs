@@ -51,8 +51,8 @@ pub(crate) fn charge_order(
     refuse_while_recovering(context)?;
     check_total(&request)?;
     match check_chargeable(context, kiosk, &request)? {
-        Ok(_) => {
-            let sources = bills::sources_of(context, &request.items)?;
+        Ok(visit) => {
+            let sources = bills::sources_of(context, visit.resident, &request.items)?;
             let charge = Arc::new(AskedCharge { kiosk: kiosk.id, request, body_hash });
             charge.ask_next(context, kiosk, sources)
         }
@@ -258,8 +258,11 @@ fn bill_refusal(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqli
             |row| row.get(0),
         )
         .optional()?;
-    let listed: bool =
-        tx.query_row("SELECT listed FROM bills WHERE key = ?1", [&item.key], |row| row.get(0))?;
+    let listed: bool = tx.query_row(
+        "SELECT listed FROM bills WHERE resident = ?1 AND key = ?2",
+        params![resident, item.key],
+        |row| row.get(0),
+    )?;
     Ok(match claim {
         Some(true) => Some(ProblemCode::BillSettled.into_problem("the bill is paid")),
         Some(false) => Some(ProblemCode::BillBusy.into_problem("another order for the bill is live")),

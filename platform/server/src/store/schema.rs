@@ -85,15 +85,16 @@ CREATE TABLE IF NOT EXISTS subjects (
     subject  TEXT NOT NULL,
     PRIMARY KEY (resident, client)
 ) STRICT, WITHOUT ROWID;
--- Bills by department and the department's key, `DEPARTMENT/KEY`; `operation` and `input` are what listed them, to ask once more.
+-- What each resident was shown: bills by department and the department's key, `DEPARTMENT/KEY`; `operation` and `input` are what listed them, to ask once more.
 CREATE TABLE IF NOT EXISTS bills (
     resident   INTEGER NOT NULL,
-    key        TEXT NOT NULL PRIMARY KEY,
+    key        TEXT NOT NULL,
     operation  TEXT NOT NULL,
     input      TEXT NOT NULL,
     payee      TEXT NOT NULL,
     amount_fen INTEGER NOT NULL,
-    listed     INTEGER NOT NULL
+    listed     INTEGER NOT NULL,
+    PRIMARY KEY (resident, key)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS orders (
     resident    INTEGER,
