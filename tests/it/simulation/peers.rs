@@ -1,4 +1,4 @@
-//! The platform, the acquirer and the department, each with its own database in memory.
+//! The platform, the acquirer and the departments, each with its own database in memory.
 //!
 //! What is the same at the start of every run is made once: the databases are copied, phones are bound already.
 
@@ -14,12 +14,13 @@ use resident_code::FormatKey;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, PaidOrdersRequest};
-use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
+use sandbox::department::Departments;
 use server::{
     CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
+use super::departments::{department_directory, open_departments, operations, refusal, serve};
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
 
@@ -31,8 +32,6 @@ const DOCUMENTS: [&str; 4] = [
     include_str!("../../../assets/services/phone-pairing.toml"),
     include_str!("../../../assets/services/water-pay.toml"),
 ];
-/// Additional bills per resident: enough for a run with faults.
-const EXTRA_BILLS: u32 = 12;
 
 /// When the key ends that codes are issued with.
 pub(crate) const ISSUER_ENDS_MS: u64 = START_MS + 90 * 24 * 3_600_000;
@@ -74,9 +73,9 @@ impl SimResident {
 pub(crate) struct SimCity {
     pub(crate) platform: Platform,
     pub(crate) acquirer: ChargeLedger,
-    pub(crate) department: BillLedger,
+    pub(crate) departments: Departments,
     pub(crate) residents: Vec<SimResident>,
-    /// Orders that the department refuses to book.
+    /// Orders that the water department refuses to book.
     pub(crate) refused: BTreeSet<String>,
     /// The platform's database.
     database: SharedDatabase,
@@ -187,19 +186,19 @@ fn copy_database(from: &Connection, to: &mut Connection) {
 struct PreparedCity {
     platform: SharedDatabase,
     acquirer: SharedDatabase,
-    department: SharedDatabase,
+    departments: SharedDatabase,
     residents: Vec<SimResident>,
     phones: Vec<Option<SimPhone>>,
 }
 
 impl PreparedCity {
     fn new() -> Self {
-        let (platform, acquirer, department) =
+        let (platform, acquirer, departments) =
             (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
         let mut city = SimCity {
             platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0, None),
             acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
-            department: BillLedger::open(department.connection()).unwrap(),
+            departments: open_departments(departments.connection()),
             residents: residents(),
             refused: BTreeSet::new(),
             database: SharedDatabase::new(),
@@ -207,18 +206,9 @@ impl PreparedCity {
             generation: 1,
             backup: None,
         };
-        for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
-            city.department.issue(&id_number, &bill).unwrap();
-            for number in 0..EXTRA_BILLS {
-                let key = format!("{}-{number}", bill.key);
-                let (period, amount) = (format!("20{:02}-01", 10 + number), i64::from(number) * 100 + 1);
-                let more = Bill { key, period, amount, ..bill.clone() };
-                city.department.issue(&id_number, &more).unwrap();
-            }
-        }
         let bind = |resident| SimPhone::bind(&mut city, resident, UnixMs(START_MS + resident as u64));
         let phones = (0..residents().len()).map(bind).collect();
-        Self { platform, acquirer, department, residents: city.residents, phones }
+        Self { platform, acquirer, departments, residents: city.residents, phones }
     }
 }
 
@@ -241,6 +231,8 @@ fn open_platform(
         catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.collect(),
+        operations: operations(),
+        departments: department_directory(),
         service_documents: DOCUMENTS.map(|text| text.replacen("\nversion = 1\n", &version, 1)).into(),
         residents,
         code_authority: Some(code_authority()),
@@ -265,7 +257,7 @@ impl SimCity {
         let city = Self {
             platform: open_platform(database.connection(), Vec::new(), 0, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
-            department: BillLedger::open(copy(&prepared.department)).unwrap(),
+            departments: open_departments(copy(&prepared.departments)),
             residents: prepared.residents.clone(),
             refused: BTreeSet::new(),
             database,
@@ -312,8 +304,8 @@ impl SimCity {
     /// A system behind the platform executes a call. `accepts`: whether the account has the money; `refuses`: whether the
     /// department refuses what it has not booked yet.
     pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, refuses: bool, now: UnixMs) -> PeerAnswer {
-        let json = |status, body| PeerAnswer { status, body };
-        match (call.peer, call.target.as_str()) {
+        let json = PeerAnswer::unsigned;
+        match (&call.peer, call.target.as_str()) {
             (Peer::Acquirer, "/charges") => {
                 let charge: AcquirerChargeRequest = serde_json::from_slice(&call.body).unwrap();
                 match self.acquirer.charge(&charge, accepts, now.0) {
@@ -330,23 +322,21 @@ impl SimCity {
                 let answer = self.acquirer.inquire(order.unwrap(), now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
-            (Peer::Department, "/bills") if refuses => json(503, Vec::new()),
-            (Peer::Department, "/bills") => {
-                let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
-                json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
-            }
             // Phones are bound before the run begins, so the identity service is not needed.
             (Peer::Identity, _) => json(503, Vec::new()),
-            (Peer::Department, _) => {
-                let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
+            (Peer::Department(_), "/payments") => {
+                let payment: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+                let order = payment["order"].as_str().unwrap().to_owned();
                 let is_booked =
-                    || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
-                if self.refused.contains(&payment.order) || (refuses && !is_booked()) {
-                    self.refused.insert(payment.order);
-                    return json(409, Vec::new());
+                    || self.departments.bookings().unwrap().iter().any(|one| one.order == order);
+                if self.refused.contains(&order) || (refuses && !is_booked()) {
+                    self.refused.insert(order);
+                    return refusal(call, now);
                 }
-                json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
+                serve(&mut self.departments, call, now)
             }
+            (Peer::Department(_), _) if refuses => json(503, Vec::new()),
+            (Peer::Department(_), _) => serve(&mut self.departments, call, now),
         }
     }
 
