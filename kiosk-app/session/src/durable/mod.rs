@@ -57,6 +57,7 @@ impl Durable {
             | Entry::ConsentDeclined { .. }
             | Entry::Queried { .. }
             | Entry::OrderCreated { .. }
+            | Entry::TicketTaken { .. }
             | Entry::OrderSettled { .. }
             | Entry::OrderRecovered { .. }
             | Entry::OrdersReconciled
