@@ -12,6 +12,7 @@ mod payments;
 mod pin_change;
 mod print_jobs;
 mod seeded;
+mod services;
 mod staff;
 mod step_up_pin;
 mod visits;
