@@ -39,6 +39,12 @@ impl From<Zeroizing<String>> for EnteredText {
     }
 }
 
+impl From<String> for EnteredText {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
 impl fmt::Debug for EnteredText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EnteredText({} characters)", self.0.chars().count())

@@ -23,7 +23,7 @@ impl SimRng {
     }
 }
 
-fn touchable(fixture: &Fixture) -> Vec<Intent> {
+pub(crate) fn touchable(fixture: &Fixture) -> Vec<Intent> {
     let view = fixture.view();
     let mut intents: Vec<Intent> = view.footer.iter().map(|foot| foot.intent()).collect();
     intents.push(Intent::StillHere);

@@ -1,5 +1,6 @@
 //! Services with questions, inputs, tickets, refusals and a next service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::{Bilingual, CallAnswer, CallRequest, Entry, ProblemCode, ServiceDocument, TicketId};
@@ -7,6 +8,7 @@ use session::{CardEvent, Catalogue, Event, Failure, PlatformWork, Ticket, Work, 
 use view::{Body, EntryPad, Intent, OutcomeKind, Text, TextId};
 
 use crate::fixture::{Fixture, WATER};
+use crate::seeded::{SimRng, touchable};
 
 /// Asks for an account and a matter, queries, lets one place be chosen, and takes a ticket there.
 const HALL: &str = r#"
@@ -585,4 +587,53 @@ fn date_limits_follow_the_platforms_date() {
     assert_eq!((pad(&fixture).entered.as_str(), pad(&fixture).problem), ("2026年11月28日", None));
     fixture.touch(Intent::Primary);
     assert_eq!(input(&call(&mut fixture).1), [("account", "2026-11-28")]);
+}
+
+#[test]
+fn random_visits_take_each_ticket_once_with_one_input() {
+    let (mut taken, mut repeated) = (0, 0);
+    for seed in 1..=60 {
+        let mut rng = SimRng(seed);
+        let mut fixture = Fixture::new();
+        offer(&mut fixture, &[HALL]);
+        let mut inputs: BTreeMap<TicketId, BTreeMap<String, String>> = BTreeMap::new();
+        for token in 1..120 {
+            if matches!(fixture.view().body, Body::Welcome(_)) {
+                fixture.begin_by_code(token);
+            }
+            let at = fixture.effects.iter().rposition(|e| matches!(e, session::Effect::StartWork { .. }));
+            if at.is_some() {
+                let (ticket, request) = call(&mut fixture);
+                let found = if request.operation == "hall.places" {
+                    rows(TWO_PLACES)
+                } else {
+                    rows(&[&[("number", "A1")]])
+                };
+                if let Some(id) = request.ticket {
+                    let before = inputs.insert(id, request.input.clone());
+                    repeated += usize::from(before.is_some());
+                    assert!(before.is_none_or(|before| before == request.input), "seed {seed}");
+                }
+                match rng.below(8) {
+                    0 => fixture.event(Event::WorkAnswered(ticket, Err(Failure::Unreachable))),
+                    1 => fixture.wait(11_000),
+                    2 => answer(&mut fixture, ticket, no_rows()),
+                    3 => answer(&mut fixture, ticket, refused("不")),
+                    _ => answer(&mut fixture, ticket, found),
+                }
+                continue;
+            }
+            let touchable: Vec<Intent> =
+                touchable(&fixture).into_iter().filter(|intent| *intent != Intent::EndVisit).collect();
+            fixture.touch(touchable[rng.below(touchable.len() as u64) as usize]);
+        }
+        let mut ids = tickets_taken(&fixture);
+        taken += ids.len();
+        ids.sort_unstable();
+        let all = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "seed {seed}");
+        assert!(ids.iter().all(|id| inputs.contains_key(id)), "seed {seed}");
+    }
+    assert!(taken > 20 && repeated > 5, "{taken} taken, {repeated} asked for again");
 }

@@ -139,7 +139,7 @@ fn state_of_length(typed: &str, least: usize) -> AnswerState {
 }
 
 fn state_of_amount(typed: &str, min: u32, max: u32) -> AnswerState {
-    let with = |id, limit: u32| Text::With(id, vec![yuan(limit)]);
+    let with = |id, limit: u32| Text::With(id, vec![yuan(u64::from(limit))]);
     // At most as many digits as `max` has, so it is a number unless nothing was typed.
     let amount = typed.parse::<u64>().unwrap_or(0);
     if amount > u64::from(max) {
@@ -152,10 +152,12 @@ fn state_of_amount(typed: &str, min: u32, max: u32) -> AnswerState {
 }
 
 /// `¥1,234`, without fen: only whole yuan can be entered.
-fn yuan(amount: u32) -> String {
-    let money =
-        Money::from_fen(i64::from(amount) * 100).map_or_else(|_| String::new(), |money| money.to_string());
-    money.strip_suffix(".00").map_or_else(|| money.clone(), str::to_owned)
+fn yuan(amount: u64) -> String {
+    let fen = i64::try_from(amount).ok().and_then(|yuan| yuan.checked_mul(100));
+    match fen.and_then(|fen| Money::from_fen(fen).ok()) {
+        Some(money) => money.to_string().trim_end_matches(".00").to_owned(),
+        None => format!("¥{amount}"),
+    }
 }
 
 /// The day that is so many days from another; none when it is outside the calendar.
@@ -225,7 +227,7 @@ fn layout(form: &AskedAnswer, typed: &str, lang: Lang) -> (Zeroizing<String>, St
         (AskedAnswer::Yuan { max, .. }, _) => {
             let amount = typed.parse().ok().map(|amount| Zeroizing::new(yuan(amount)));
             let entered = amount.unwrap_or_else(|| Zeroizing::new("¥".to_owned()));
-            (entered, String::new(), yuan(*max).len())
+            (entered, String::new(), yuan(u64::from(*max)).chars().count())
         }
         (AskedAnswer::Date { .. }, Lang::Zh) => {
             let (entered, missing) = grouped(typed, DATE_LENGTH, &[(4, "年"), (2, "月"), (2, "日")], "");
@@ -328,6 +330,8 @@ mod tests {
         ] {
             assert_eq!(shown(form, keys, Lang::Zh), zh, "{keys}");
         }
+        let any = AskedAnswer::Yuan { min: 1, max: u32::MAX };
+        assert!(shown(&any, "9999999999", Lang::Zh).replace(',', "").starts_with("¥9999999999"));
         assert_eq!(shown(&PAST, "202611", Lang::En), "2026-11-|DD");
         assert_eq!(shown(&PAST, "", Lang::En), "|YYYY-MM-DD");
     }

@@ -15,7 +15,7 @@ use crate::refusal::{VisitRefusal, refusal_for_failure};
 use crate::work::{Failure, PendingWork, WorkAnswer};
 
 /// A ticket that is asked for.
-struct Ticket {
+struct TicketRequest {
     id: TicketId,
     state: TicketState,
 }
@@ -29,7 +29,7 @@ enum TicketState {
 pub(super) fn enter(context: &mut StepContext<'_, '_>) -> Entered {
     let id = TicketId::from_entropy(context.turn.next_u128());
     match ask_for(context, id) {
-        Some(work) => Entered::state(Ticket { id, state: TicketState::Asking(work) }),
+        Some(work) => Entered::state(TicketRequest { id, state: TicketState::Asking(work) }),
         None => Entered::Flow(StepFlow::Menu { declined: false }),
     }
 }
@@ -40,7 +40,7 @@ fn ask_for(context: &mut StepContext<'_, '_>, ticket: TicketId) -> Option<Pendin
     start(context, call)
 }
 
-impl StepState for Ticket {
+impl StepState for TicketRequest {
     fn on_touch(&mut self, context: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
         match &self.state {
             TicketState::Failed(_) if intent == Intent::Primary => {
@@ -113,7 +113,7 @@ impl StepState for Ticket {
     }
 }
 
-impl Ticket {
+impl TicketRequest {
     fn on_ticket(
         &mut self,
         context: &mut StepContext<'_, '_>,
