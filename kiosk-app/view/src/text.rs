@@ -247,6 +247,7 @@ text_ids! {
     TicketUnclearTitle = "ticket.unclear.title",
     TicketUnclear = "ticket.unclear",
     TicketUnclearDetail = "ticket.unclear.detail",
+    TicketLeftDetail = "ticket.left.detail",
     RowsSummary = "rows.summary",
     RowsSummaryItems = "rows.summary.items",
     RowsMaxItems = "rows.max.items",

@@ -360,6 +360,20 @@ fn going_back_from_ticket_takes_no_second_one() {
 }
 
 #[test]
+fn leaving_while_ticket_is_asked_for_says_it_is_unknown() {
+    let mut fixture = at_ticket();
+    let (ticket, _) = call(&mut fixture);
+    fixture.touch(Intent::EndVisit);
+    let outcome = fixture.shown_outcome();
+    assert_eq!((outcome.kind, outcome.detail), (OutcomeKind::Unknown, TextId::TicketLeftDetail.into()));
+    assert_eq!(fixture.view().header.resident, None);
+    answer(&mut fixture, ticket, rows(&[&[("number", "A012")]]));
+    assert!(tickets_taken(&fixture).is_empty(), "the answer came after the visit");
+    fixture.touch(Intent::Primary);
+    assert!(matches!(fixture.view().body, Body::Welcome(_)));
+}
+
+#[test]
 fn two_tickets_of_one_visit_have_different_ids() {
     let mut fixture = at_ticket();
     let first = call(&mut fixture).1.ticket;

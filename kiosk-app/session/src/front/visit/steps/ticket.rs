@@ -9,6 +9,7 @@ use view::{Intent, OutcomeKind, TextId};
 
 use super::call::{Call, CheckedAnswer, NoRows, check_answer, start};
 use crate::content::{ViewContent, failure_content, final_content, plain_outcome, working_content};
+use crate::front::notice::NoticeKind;
 use crate::front::visit::data::StepResult;
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
 use crate::refusal::{VisitRefusal, refusal_for_failure};
@@ -84,6 +85,10 @@ impl StepState for TicketRequest {
 
     fn pending(&self) -> Option<PendingWork> {
         if let TicketState::Asking(work) = self.state { Some(work) } else { None }
+    }
+
+    fn notice_left_behind(&self) -> Option<NoticeKind> {
+        self.pending().map(|_| NoticeKind::TicketUnknown)
     }
 
     fn content(&self, view: StepView<'_>) -> ViewContent {
