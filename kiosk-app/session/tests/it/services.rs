@@ -111,8 +111,8 @@ fn offer(fixture: &mut Fixture, services: &[&str]) {
 
 fn type_keys(fixture: &mut Fixture, keys: &str) {
     for key in keys.chars() {
-        let intent = match key.to_digit(10) {
-            Some(digit) => Intent::EntryDigit(digit as u8),
+        let intent = match key.to_digit(10).and_then(|digit| u8::try_from(digit).ok()) {
+            Some(digit) => Intent::EntryDigit(digit),
             None => Intent::EntryX,
         };
         fixture.touch(intent);
@@ -639,7 +639,8 @@ fn random_visits_take_each_ticket_once_with_one_input() {
             }
             let touchable: Vec<Intent> =
                 touchable(&fixture).into_iter().filter(|intent| *intent != Intent::EndVisit).collect();
-            fixture.touch(touchable[rng.below(touchable.len() as u64) as usize]);
+            let at = usize::try_from(rng.below(touchable.len() as u64)).unwrap();
+            fixture.touch(touchable[at]);
         }
         let mut ids = tickets_taken(&fixture);
         taken += ids.len();
