@@ -11,6 +11,7 @@ mod identity;
 mod payments;
 mod pin_change;
 mod print_jobs;
+mod questions;
 mod seeded;
 mod services;
 mod staff;
