@@ -26,9 +26,9 @@ pub enum ScreenText {
     English(TextId),
     /// Title of the service with this id.
     Service(&'static str),
-    /// Title of a step that shows or chooses, in the service with this id.
+    /// Title of a step that asks, shows or lets choose, in the service with this id.
     Step(&'static str, &'static str),
-    /// Text of a query without rows, in the service with this id.
+    /// Text of a query without rows, or of a ticket that is not given, in the service with this id.
     NoRows(&'static str, &'static str),
     /// Data: an amount, a name, a period.
     Data(String),
@@ -118,8 +118,10 @@ impl ScreenTexts {
             ScreenText::Filled(id, values) => self.texts.render(Lang::Zh, &Text::With(*id, values.clone())),
             ScreenText::Service(service) => self.service(service)?.title.zh.clone(),
             ScreenText::Step(service, step) => self.step_text(service, step, |step| {
-                if let Step::Show { title, .. } | Step::ShowCode { title, .. } | Step::Choose { title, .. } =
-                    step
+                if let Step::Show { title, .. }
+                | Step::ShowCode { title, .. }
+                | Step::Choose { title, .. }
+                | Step::Ask { title, .. } = step
                 {
                     Some(title)
                 } else {
@@ -127,7 +129,11 @@ impl ScreenTexts {
                 }
             })?,
             ScreenText::NoRows(service, step) => self.step_text(service, step, |step| {
-                if let Step::Query { none, .. } = step { Some(none) } else { None }
+                if let Step::Query { none, .. } | Step::Ticket { none, .. } = step {
+                    Some(none)
+                } else {
+                    None
+                }
             })?,
             ScreenText::Data(data) => data.clone(),
         };

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ticket = example.touch("first tile touched", Intent::OpenTile(0)).ok_or("no work was started")?;
     let row = [("balance", "128050"), ("as-of", "2026-11-01"), ("status", "正常"), ("insurance", "职工医保")];
     let row = row.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let answer = WorkAnswer::CallAnswered(CallAnswer { rows: vec![row], next: None });
+    let answer = WorkAnswer::CallAnswered(CallAnswer { rows: vec![row], next: None, refused: None });
     example.handle("platform answered", Event::WorkAnswered(ticket, Ok(answer)));
     example.handle("card removed", Event::Card(CardEvent::Removed));
     Ok(())

@@ -115,7 +115,7 @@ pub(crate) fn nothing_found(method: IdentificationMethod, words: &str) -> ViewCo
     let outcome = Outcome {
         headline: Text::Data(words.to_owned()),
         detail: Text::Data(String::new()),
-        ..plain_outcome(OutcomeKind::Done, TextId::NothingTitle, TextId::NothingTitle)
+        ..plain_outcome(OutcomeKind::NothingToDo, TextId::NothingTitle, TextId::NothingTitle)
     };
     final_content(method, TextId::NothingTitle, outcome, TextId::BackToMenu)
 }

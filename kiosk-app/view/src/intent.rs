@@ -33,6 +33,14 @@ pub enum Intent {
     PinDigit(u8),
     /// Delete the last PIN digit.
     PinErase,
+    /// Enter this digit, 0–9.
+    EntryDigit(u8),
+    /// Enter the check character X of an ID number.
+    EntryX,
+    /// Delete the last character that was entered.
+    EntryErase,
+    /// Answer with this option, counted from 0.
+    ChooseOption(u8),
     /// Perform the primary action of the view.
     Primary,
     /// Perform the secondary action of the view.

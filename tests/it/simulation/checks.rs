@@ -233,15 +233,14 @@ fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
         .collect();
     let untrue: Vec<_> = world.shown_as_paid.difference(&paid_numbers).collect();
     assert!(untrue.is_empty(), "{untrue:?} were shown as paid, and nobody charged them");
-    let booked: BTreeSet<(String, String)> =
-        world
-            .city
-            .departments
-            .bookings()
-            .unwrap()
-            .into_iter()
-            .map(|one| (format!("{}/{}", one.department, one.key), one.order))
-            .collect();
+    let booked: BTreeSet<(String, String)> = world
+        .city
+        .departments
+        .bookings()
+        .unwrap()
+        .into_iter()
+        .map(|one| (format!("{}/{}", one.department, one.key), one.order))
+        .collect();
     let refused = std::mem::take(&mut world.city.refused);
     let page = String::from_utf8(world.city.page("/admin", world.wall(), 2)).unwrap();
     let reported = page.matches("the department refuses to book it").count();

@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock};
 use contract::{Department, Operations, SecretKey, UnixMs, sm3};
 use rusqlite::Connection;
 use sandbox::department::{
-    DepartmentData, DepartmentKey, Departments, PlatformIdentity, PublicKey, SignedRequest, residents_from_toml,
+    DepartmentData, DepartmentKey, Departments, PlatformIdentity, PublicKey, SignedRequest,
+    residents_from_toml,
 };
 use server::{DepartmentDirectory, Peer, PeerAnswer, PeerCall};
 
@@ -93,7 +94,9 @@ pub(crate) fn department_directory() -> DepartmentDirectory {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let entry = |Department { id, .. }: &Department| {
             let key = SecretKey::from_bytes(&secret(&id.to_string())).unwrap().public();
-            format!("[[department]]\nid = \"{id}\"\nurl = \"http://d/{id}\"\nkey = \"{key}\"\nsealing = \"{key}\"\n")
+            format!(
+                "[[department]]\nid = \"{id}\"\nurl = \"http://d/{id}\"\nkey = \"{key}\"\nsealing = \"{key}\"\n"
+            )
         };
         let entries: String = operations().departments().map(entry).collect();
         format!("platform = \"{PLATFORM}\"\n{entries}")

@@ -327,8 +327,7 @@ impl SimCity {
             (Peer::Department(_), "/payments") => {
                 let payment: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
                 let order = payment["order"].as_str().unwrap().to_owned();
-                let is_booked =
-                    || self.departments.bookings().unwrap().iter().any(|one| one.order == order);
+                let is_booked = || self.departments.bookings().unwrap().iter().any(|one| one.order == order);
                 if self.refused.contains(&order) || (refuses && !is_booked()) {
                     self.refused.insert(order);
                     return refusal(call, now);

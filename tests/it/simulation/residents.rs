@@ -134,6 +134,7 @@ fn wanted_intents(view: &View) -> Vec<Intent> {
             all.clone().take(1).cycle().take(rows.rows.len()).chain(all).collect()
         }
         Body::Pin(_) => vec![Intent::PinDigit(1)],
+        Body::Entry(_) if !view.actions.iter().any(|action| action.enabled) => vec![Intent::EntryDigit(1)],
         _ => actions.collect(),
     }
 }
@@ -155,6 +156,7 @@ fn touchable_intents(view: &View) -> Vec<Intent> {
         }
         Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 4])),
         Body::Pin(_) => intents.extend([Intent::PinDigit(1); 60]),
+        Body::Entry(_) => intents.extend([Intent::EntryDigit(1); 60]),
         _ => {}
     }
     intents

@@ -6,6 +6,9 @@ use view::{
     Scan, SignInCard, SignInMethod, Steps, Text, TextId, Theme, Tile, Tone, View, ViewId,
 };
 
+#[path = "question_samples.rs"]
+mod question_samples;
+
 /// The tested panel sizes in pixels; the last is the small panel of a village service point.
 pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
     [("portrait", (1080, 1920)), ("landscape", (1920, 1080)), ("village", (1280, 800))];
@@ -502,7 +505,8 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     used.actions = vec![action(TextId::BackToMenu, true)];
     used.footer = vec![FooterButton::Language, FooterButton::Help];
     card.footer = vec![FooterButton::Language];
-    vec![
+    let mut all = Vec::from(make.questions());
+    all.extend([
         ("welcome", make.welcome(None)),
         ("welcome-id-card", make.welcome_with_id_card()),
         ("welcome-broken", make.welcome(Some(TextId::WayBroken))),
@@ -587,5 +591,6 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
         ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::GatePassback)),
         ("sheet-printed", make.sheet_printed()),
-    ]
+    ]);
+    all
 }

@@ -397,7 +397,7 @@ impl Fixture {
             .collect();
         self.event(Event::WorkAnswered(
             ticket,
-            Ok(WorkAnswer::CallAnswered(CallAnswer { rows, next: None })),
+            Ok(WorkAnswer::CallAnswered(CallAnswer { rows, next: None, refused: None })),
         ));
     }
 

@@ -44,6 +44,17 @@ pub(crate) fn service_of_tile(
     Some((Arc::clone(doc), availability(status, data, doc)))
 }
 
+/// The service with this id, if a resident could open it from the menu now without a step-up.
+pub(crate) fn available_service(
+    status: Status<'_>,
+    data: &VisitData,
+    id: &str,
+) -> Option<Arc<ServiceDocument>> {
+    let offered = status.components.catalogue.offered(status.setup().profile);
+    let doc = offered.into_iter().find(|doc| doc.id == id)?;
+    (availability(status, data, &doc) == Availability::Available).then_some(doc)
+}
+
 /// Whether a service can be opened now, and if not, why.
 fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> Availability {
     let Some(person) = &data.resident else { return Availability::NeedsLevel };
@@ -174,5 +185,9 @@ pub(crate) const fn icon(doc: &ServiceDocument) -> Icon {
         Scene::Certificates => Icon::FileBadge,
         Scene::Transport => Icon::Bus,
         Scene::Culture => Icon::Ticket,
+        Scene::Hall => Icon::Landmark,
+        Scene::Identity => Icon::IdCard,
+        Scene::Card => Icon::Card,
+        Scene::Community => Icon::Users,
     }
 }

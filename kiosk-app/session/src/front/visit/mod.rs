@@ -1,5 +1,6 @@
 //! One visit of one resident. All data in here is dropped with the visit (I3).
 
+mod answer_entry;
 pub(crate) mod data;
 mod identify;
 mod menu;

@@ -4,7 +4,7 @@ use contract::{AnswerFieldType, Step};
 use view::{Body, Intent, LabelledValue, Text, TextId};
 
 use crate::content::{ViewContent, action, nothing_found, service_footer};
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
 use crate::rows::labelled_fields;
 
 /// The data is shown.
@@ -21,7 +21,7 @@ impl StepState for Show {
         } else if intent == Intent::Secondary {
             StepFlow::Menu { declined: false }
         } else {
-            leave_by(intent)
+            back_by(intent)
         }
     }
 
