@@ -74,7 +74,7 @@ show = ["number"]
 pub(crate) fn offer(fixture: &mut Fixture, services: &[&str]) {
     let services = services.iter().map(|text| ServiceDocument::parse(text).unwrap());
     let services = services.map(|doc| (doc.id.clone(), Arc::new(doc))).collect();
-    fixture.event(Event::CatalogueChanged(Catalogue { cursor: 9, services }));
+    fixture.event(Event::CatalogueChanged(Catalogue { cursor: 9, services, ..Catalogue::default() }));
 }
 
 pub(crate) fn type_keys(fixture: &mut Fixture, keys: &str) {
