@@ -14,13 +14,13 @@ mod departments;
 mod faults;
 mod kiosk;
 mod network;
-mod peers;
+pub(crate) mod peers;
 mod phone;
 mod rates;
 mod recording;
 mod residents;
 mod screen_checks;
-mod simulator;
+pub(crate) mod simulator;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

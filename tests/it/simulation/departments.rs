@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 use contract::{Department, Operations, SecretKey, UnixMs, sm3};
 use rusqlite::Connection;
 use sandbox::department::{
-    DepartmentData, DepartmentKey, Departments, PlatformIdentity, PublicKey, SignedRequest,
-    residents_from_toml,
+    Answering, DepartmentData, DepartmentKey, Departments, PlatformIdentity, PublicKey, Resident,
+    SignedRequest, residents_from_toml,
 };
 use server::{DepartmentDirectory, Peer, PeerAnswer, PeerCall};
 
@@ -18,15 +18,24 @@ const PLATFORM: &str = "PLATFORM";
 /// Bills of each resident: enough for a run with faults.
 const BILLS: u32 = 36;
 
-static DATA: LazyLock<Arc<DepartmentData>> = LazyLock::new(|| {
-    let residents = std::fs::read_to_string(assets().join("residents.toml")).unwrap();
-    let residents = residents_from_toml(&residents).unwrap();
-    let water = water(residents.iter().map(|resident| resident.id.as_str()));
+/// The demo's departments as they are.
+pub(crate) static DEMO: LazyLock<Arc<DepartmentData>> = LazyLock::new(|| parse(&texts("departments")));
+
+/// The demo's departments with enough water bills for a run with faults.
+pub(crate) static SIMULATED: LazyLock<Arc<DepartmentData>> = LazyLock::new(|| {
     let mut files = texts("departments");
-    files.insert("water.toml".to_owned(), water);
-    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    Arc::new(DepartmentData::parse(files, residents).unwrap())
+    files.insert("water.toml".to_owned(), water(residents().iter().map(|resident| resident.id.as_str())));
+    parse(&files)
 });
+
+fn residents() -> Vec<Resident> {
+    residents_from_toml(&std::fs::read_to_string(assets().join("residents.toml")).unwrap()).unwrap()
+}
+
+fn parse(files: &BTreeMap<String, String>) -> Arc<DepartmentData> {
+    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    Arc::new(DepartmentData::parse(files, residents()).unwrap())
+}
 
 fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")
@@ -105,15 +114,20 @@ pub(crate) fn department_directory() -> DepartmentDirectory {
 }
 
 /// The departments on this database, which may be a copy of a prepared one.
-pub(crate) fn open_departments(database: Connection) -> Departments {
-    let keys = DATA.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap()));
+pub(crate) fn open_departments(database: Connection, data: &Arc<DepartmentData>) -> Departments {
+    let keys = data.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap()));
     let key = PublicKey::from_hex(&platform_key().public().to_string()).unwrap();
     let platform = PlatformIdentity { id: PLATFORM.into(), key };
-    Departments::open(database, Arc::clone(&DATA), keys.collect(), platform).unwrap()
+    Departments::open(database, Arc::clone(data), keys.collect(), platform).unwrap()
 }
 
 /// A department answers a call of the platform.
-pub(crate) fn serve(departments: &mut Departments, call: &PeerCall, now: UnixMs) -> PeerAnswer {
+pub(crate) fn serve(
+    departments: &mut Departments,
+    call: &PeerCall,
+    now: UnixMs,
+    answering: Answering,
+) -> PeerAnswer {
     let (Peer::Department(department), Some(headers)) = (&call.peer, &call.headers) else {
         panic!("a department is called with a signature")
     };
@@ -125,7 +139,7 @@ pub(crate) fn serve(departments: &mut Departments, call: &PeerCall, now: UnixMs)
         signature: headers.signature.to_string(),
         body: call.body.clone(),
     };
-    let answer = departments.handle(&department.to_string(), &request, now.0).unwrap();
+    let answer = departments.handle_as(&department.to_string(), &request, now.0, answering).unwrap();
     PeerAnswer {
         status: answer.status,
         body: answer.body,

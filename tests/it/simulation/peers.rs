@@ -14,13 +14,15 @@ use resident_code::FormatKey;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, PaidOrdersRequest};
-use sandbox::department::Departments;
+use sandbox::department::{Answering, DepartmentData, Departments};
 use server::{
     CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
-use super::departments::{department_directory, open_departments, operations, refusal, serve};
+use super::departments::{
+    DEMO, SIMULATED, department_directory, open_departments, operations, refusal, serve,
+};
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
 
@@ -75,10 +77,14 @@ pub(crate) struct SimCity {
     pub(crate) acquirer: ChargeLedger,
     pub(crate) departments: Departments,
     pub(crate) residents: Vec<SimResident>,
+    /// How the departments fail.
+    pub(crate) department_fault: Option<DepartmentFault>,
     /// Orders that the water department refuses to book.
     pub(crate) refused: BTreeSet<String>,
     /// The platform's database.
     database: SharedDatabase,
+    /// The service documents in force.
+    documents: Arc<Vec<String>>,
     /// How often the catalogue was changed.
     catalogue_changes: u32,
     /// The generation that is kept outside of the database.
@@ -182,6 +188,34 @@ fn copy_database(from: &Connection, to: &mut Connection) {
     copied.unwrap();
 }
 
+fn simulated_documents() -> Arc<Vec<String>> {
+    static TEXTS: LazyLock<Arc<Vec<String>>> =
+        LazyLock::new(|| Arc::new(DOCUMENTS.map(str::to_owned).into()));
+    Arc::clone(&TEXTS)
+}
+
+/// How departments fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DepartmentFault {
+    /// They do not answer: a proxy says so.
+    Silent,
+    /// They answer, signed, with rows that no operation declares.
+    Nonsense,
+}
+
+/// What a city begins with.
+pub(crate) struct CityPlan {
+    documents: Vec<String>,
+    departments: Arc<DepartmentData>,
+}
+
+impl CityPlan {
+    /// The demo city, with these service documents.
+    pub(crate) fn demo(documents: Vec<String>) -> Self {
+        Self { documents, departments: Arc::clone(&DEMO) }
+    }
+}
+
 /// What every run begins with.
 struct PreparedCity {
     platform: SharedDatabase,
@@ -196,12 +230,20 @@ impl PreparedCity {
         let (platform, acquirer, departments) =
             (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
         let mut city = SimCity {
-            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0, None),
+            platform: open_platform(
+                platform.connection(),
+                &simulated_documents(),
+                parse_demo_residents(RESIDENTS).unwrap(),
+                0,
+                None,
+            ),
             acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
-            departments: open_departments(departments.connection()),
+            departments: open_departments(departments.connection(), &SIMULATED),
             residents: residents(),
+            department_fault: None,
             refused: BTreeSet::new(),
             database: SharedDatabase::new(),
+            documents: simulated_documents(),
             catalogue_changes: 0,
             generation: 1,
             backup: None,
@@ -216,6 +258,7 @@ impl PreparedCity {
 /// `generation`: the one that is kept outside of the database.
 fn open_platform(
     db: Connection,
+    documents: &[String],
     residents: Vec<DemoResident>,
     changes: u32,
     generation: Option<u64>,
@@ -233,7 +276,10 @@ fn open_platform(
         kiosks: devices.collect(),
         operations: operations(),
         departments: department_directory(),
-        service_documents: DOCUMENTS.map(|text| text.replacen("\nversion = 1\n", &version, 1)).into(),
+        service_documents: documents
+            .iter()
+            .map(|text| text.replacen("\nversion = 1\n", &version, 1))
+            .collect(),
         residents,
         code_authority: Some(code_authority()),
         relying_parties: Vec::new(),
@@ -255,17 +301,39 @@ impl SimCity {
         let mut database = SharedDatabase::new();
         copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(database.connection(), Vec::new(), 0, Some(1)),
+            platform: open_platform(database.connection(), &simulated_documents(), Vec::new(), 0, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
-            departments: open_departments(copy(&prepared.departments)),
+            departments: open_departments(copy(&prepared.departments), &SIMULATED),
             residents: prepared.residents.clone(),
+            department_fault: None,
             refused: BTreeSet::new(),
             database,
+            documents: simulated_documents(),
             catalogue_changes: 0,
             generation: 1,
             backup: None,
         };
         (city, prepared.phones.clone())
+    }
+
+    /// A city by a plan.
+    pub(crate) fn with_plan(plan: CityPlan) -> Self {
+        let in_memory = || Connection::open_in_memory().unwrap();
+        let database = SharedDatabase::new();
+        let (documents, people) = (Arc::new(plan.documents), parse_demo_residents(RESIDENTS).unwrap());
+        Self {
+            platform: open_platform(database.connection(), &documents, people, 0, Some(1)),
+            acquirer: ChargeLedger::open(in_memory()).unwrap(),
+            departments: open_departments(in_memory(), &plan.departments),
+            residents: residents(),
+            department_fault: None,
+            refused: BTreeSet::new(),
+            database,
+            documents,
+            catalogue_changes: 0,
+            generation: 1,
+            backup: None,
+        }
     }
 
     /// The platform's process ends and starts again, with its database and perhaps with new service documents.
@@ -276,7 +344,8 @@ impl SimCity {
 
     fn open_platform(&mut self) {
         let (changes, generation) = (self.catalogue_changes, Some(self.generation));
-        self.platform = open_platform(self.database.connection(), Vec::new(), changes, generation);
+        self.platform =
+            open_platform(self.database.connection(), &self.documents, Vec::new(), changes, generation);
     }
 
     /// Copies the platform's database.
@@ -295,7 +364,8 @@ impl SimCity {
     pub(crate) fn restore_platform(&mut self) {
         let Some((copy, _)) = self.backup.take() else { return };
         // The present platform lets go of its database first.
-        self.platform = open_platform(SharedDatabase::new().connection(), Vec::new(), 0, None);
+        self.platform =
+            open_platform(SharedDatabase::new().connection(), &self.documents, Vec::new(), 0, None);
         self.database = copy;
         self.generation += 1;
         self.open_platform();
@@ -324,6 +394,12 @@ impl SimCity {
             }
             // Phones are bound before the run begins, so the identity service is not needed.
             (Peer::Identity, _) => json(503, Vec::new()),
+            (Peer::Department(_), _) if self.department_fault == Some(DepartmentFault::Silent) => {
+                json(503, Vec::new())
+            }
+            (Peer::Department(_), _) if self.department_fault == Some(DepartmentFault::Nonsense) => {
+                serve(&mut self.departments, call, now, Answering::Nonsense)
+            }
             (Peer::Department(_), "/payments") => {
                 let payment: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
                 let order = payment["order"].as_str().unwrap().to_owned();
@@ -332,10 +408,10 @@ impl SimCity {
                     self.refused.insert(order);
                     return refusal(call, now);
                 }
-                serve(&mut self.departments, call, now)
+                serve(&mut self.departments, call, now, Answering::Normal)
             }
             (Peer::Department(_), _) if refuses => json(503, Vec::new()),
-            (Peer::Department(_), _) => serve(&mut self.departments, call, now),
+            (Peer::Department(_), _) => serve(&mut self.departments, call, now, Answering::Normal),
         }
     }
 
