@@ -129,10 +129,8 @@ impl AskedOperation {
 /// The fields that the service document declares: a service gets no more than it shows or uses.
 fn declared_fields(document: &ServiceDocument, operation: &Operation, row: AnswerRow) -> AnswerRow {
     let is_declared = |name: &str| {
-        calls_of(document, &operation.name).any(|step| match step {
-            Step::Query { answer, .. } | Step::Ticket { answer, .. } => answer.contains_key(name),
-            _ => false,
-        })
+        calls_of(document, &operation.name)
+            .any(|step| document.answer_schema(step.id()).is_some_and(|answer| answer.contains_key(name)))
     };
     row.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }

@@ -196,7 +196,7 @@ mod tests {
     const TOOK: Duration = Duration::from_millis(7);
 
     #[test]
-    fn department_is_not_called_after_failures_until_one_call_succeeds() {
+    fn department_is_paused_after_failures_until_a_call_succeeds() {
         let (mut state, start) = (CallState::default(), Instant::now());
         for failure in 1..=FAILURES_MAX {
             assert!(state.may_call(start));

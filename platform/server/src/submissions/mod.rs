@@ -1,4 +1,4 @@
-//! Submissions (办件) of residents: taken from the records of kiosks, delivered to departments exactly once, and their state told at any
+//! Submissions (办件) of residents: taken from the records of kiosks, delivered to departments exactly once, and their state shown at any
 //! kiosk.
 
 pub(crate) mod delivery;

@@ -236,7 +236,7 @@ fn targets(calls: &[PeerCall]) -> Vec<&str> {
 }
 
 #[test]
-fn submission_of_a_record_is_delivered_until_the_department_has_it() {
+fn submission_is_delivered_until_the_department_has_it() {
     let mut city = city_with_submissions(|resident| vec![submission(1, resident, "13800000000")]);
     for _ in 0..3 {
         let calls = city.platform.due_calls(city.now);
@@ -298,7 +298,7 @@ fn answer_without_a_state_is_asked_for_again() {
 }
 
 #[test]
-fn submission_of_an_unknown_resident_is_an_incident_and_not_delivered() {
+fn submission_of_an_unknown_resident_is_not_delivered() {
     let mut city =
         city_with_submissions(|_| vec![submission(1, Pseudonym::from_entropy(404), "13800000000")]);
     assert!(city.platform.due_calls(city.now).is_empty());

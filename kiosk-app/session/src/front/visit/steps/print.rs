@@ -112,9 +112,8 @@ pub(super) fn receipt_content(
 
 /// What happens next with a submission.
 fn submitted_words<'a>(progress: &'a Progress, step: &str) -> Option<&'a Bilingual> {
-    progress.doc.steps.iter().find_map(|other| match other {
-        Step::Submit { id, done, .. } if id == step => Some(done),
-        _ => None,
+    progress.doc.steps.iter().find_map(|other| {
+        if let Step::Submit { id, done, .. } = other { (id == step).then_some(done) } else { None }
     })
 }
 

@@ -131,18 +131,14 @@ fn entered(view: StepView<'_>) -> Vec<LabelledValue> {
     let (progress, lang) = (view.progress, view.data.lang);
     let Some(Step::Submit { with, .. }) = progress.current_step() else { return Vec::new() };
     let of_step = |step: &Step| {
-        let (title, value) = match step {
-            Step::Ask { id, title, answer, .. } => {
-                (title, display_answer(answer, progress.answer_to(id)?, lang))
-            }
-            Step::Choose { id, title, from, show, .. } => {
-                let declared = progress.doc.answer_schema(from)?;
-                let rows = progress.rows_of_step(id);
-                let first =
-                    labelled_fields(rows.first()?, show, declared, lang).next().map(|(_, _, value)| value);
-                (title, first?)
-            }
-            _ => return None,
+        let (title, value) = if let Step::Ask { id, title, answer, .. } = step {
+            (title, display_answer(answer, progress.answer_to(id)?, lang))
+        } else if let Step::Choose { id, title, from, show, .. } = step {
+            let (declared, rows) = (progress.doc.answer_schema(from)?, progress.rows_of_step(id));
+            let first = labelled_fields(rows.first()?, show, declared, lang).next();
+            (title, first.map(|(_, _, value)| value)?)
+        } else {
+            return None;
         };
         Some(LabelledValue { label: view.data.words(title), value: Text::Data(value), emphasized: false })
     };
