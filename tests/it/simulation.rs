@@ -10,6 +10,7 @@ mod answer_checks;
 mod checks;
 mod coverage;
 mod delivery_checks;
+mod department_checks;
 mod departments;
 mod faults;
 mod kiosk;

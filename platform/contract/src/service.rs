@@ -125,6 +125,19 @@ impl ServiceDocument {
         TomlError::problem(text, &place, problem)
     }
 
+    /// Whether the service works without a link: it hands something in, and asks nobody.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        let submits = self.steps.iter().any(|step| matches!(step, Step::Submit { .. }));
+        let asks = self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::Query { .. } | Step::Ticket { .. } | Step::Pay { .. } | Step::ShowCode { .. }
+            )
+        });
+        self.offline == OfflinePolicy::Queue && submits && !asks
+    }
+
     /// Checks what the document calls against the operations of the city.
     ///
     /// # Errors
@@ -238,6 +251,7 @@ with = ["paid"]
             ),
             ("level = \"recognised\"", "level = \"high\"", "unknown variant `high`"),
             ("version = 3", "version = three", "invalid"),
+            ("offline = \"refuse\"", "offline = \"queue\"", "needs a submit step, and none of query"),
         ];
         for (from, to, expected) in cases {
             let text = WATER.replacen(from, to, 1);

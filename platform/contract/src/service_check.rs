@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
 use crate::ask::{AskedAnswer, DIGITS_MAX, OPTIONS_MAX};
 use crate::operation::{OperationMismatch, bill_fields, is_name};
-use crate::service::ServiceDocument;
+use crate::service::{OfflinePolicy, ServiceDocument};
 use crate::step::Step;
 use crate::toml_place::TomlError;
 
@@ -81,6 +81,11 @@ pub enum ServiceProblem {
     /// A list that must not be empty is empty.
     #[error("step `{0}` has an empty list, or 0 where at least 1 is needed")]
     Empty(String),
+    /// Nothing can be queued, or something cannot.
+    #[error(
+        "`offline = \"queue\"` needs a submit step, and none of query, ticket, pay and show-code: those need the platform. Write `refuse`"
+    )]
+    NotQueued,
     /// A question cannot be answered, or has too many answers for one view.
     #[error(
         "step `{0}` asks for something that nobody can enter: 2 to {OPTIONS_MAX} different options, 1 to {DIGITS_MAX} digits, and each \
@@ -103,6 +108,9 @@ pub(crate) fn check_document(document: &ServiceDocument) -> Checked<'_> {
     }
     if document.steps.is_empty() || document.steps.len() > STEPS_MAX {
         return Err((None, "step", ServiceProblem::Steps(document.steps.len())));
+    }
+    if document.offline == OfflinePolicy::Queue && !document.is_queued() {
+        return Err((None, "offline", ServiceProblem::NotQueued));
     }
     let mut check = Check { earlier: BTreeMap::new() };
     for step in &document.steps {

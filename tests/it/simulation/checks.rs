@@ -11,6 +11,8 @@ use view::{Body, LinkStatus};
 
 use super::coverage::RunCounts;
 use super::delivery_checks::{StoredEpoch, audit, check_delivered, check_no_order_is_unreported};
+use super::department_checks::{DepartmentCounts, check_departments};
+use super::departments::operations;
 use super::peers::{ISSUER_ENDS_MS, kiosk_id, receipt_numbers};
 use super::screen_checks::{DurableRecords, open_for_a_check, receipt_of};
 use super::simulator::Simulator;
@@ -57,6 +59,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
     world.answers.check_identities(&entries);
     check_evidence(&complete);
     let (paid, void) = check_payments(world, &entries);
+    let DepartmentCounts { submitted, tickets } = check_departments(world, &entries);
     let consents = check_consents(&complete);
     check_codes_used_once(&entries);
     let gave = |of| {
@@ -75,6 +78,8 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         paid,
         void,
         consents,
+        submitted,
+        tickets,
         printed: count(|entry| matches!(entry, Entry::Printed { .. })),
         verified: accepted.iter().map(BTreeSet::len).sum(),
         offline_visits: count(|entry| {
@@ -263,6 +268,7 @@ const fn is_paid(settlement: &Settlement) -> bool {
 
 /// I4: a personal record is fetched under an earlier consent of the same visit.
 fn check_consents(entries: &[Entry]) -> usize {
+    let operations = operations();
     let mut given: BTreeSet<(ConsentId, VisitId)> = BTreeSet::new();
     for entry in entries {
         match entry {
@@ -270,7 +276,7 @@ fn check_consents(entries: &[Entry]) -> usize {
                 assert!(given.insert((*consent, *visit)), "two consents have the id {consent}");
             }
             Entry::Queried { visit, call, consent, .. } => {
-                let personal = call.starts_with("insurance.");
+                let personal = operations.get(call).is_some_and(|operation| operation.personal);
                 assert!(!personal || consent.is_some(), "{call} without consent");
                 let covered = consent.is_none_or(|consent| given.contains(&(consent, *visit)));
                 assert!(covered, "{call} under a consent of another visit");

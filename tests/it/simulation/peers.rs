@@ -8,7 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::{
-    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, UnixMs,
+    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, Step,
+    UnixMs,
 };
 use resident_code::FormatKey;
 use rusqlite::backup::Backup;
@@ -25,6 +26,8 @@ use super::departments::{
 };
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
+use super::recording::SimRng;
+use crate::services::{DOCUMENTS as ALL_DOCUMENTS, Document};
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
 const RULES: &str = include_str!("../../../provisioning/codes.toml");
@@ -34,6 +37,9 @@ const DOCUMENTS: [&str; 4] = [
     include_str!("../../../assets/services/phone-pairing.toml"),
     include_str!("../../../assets/services/water-pay.toml"),
 ];
+
+/// Services of any kind that a run has besides those of every run and some that submit or give tickets, at most.
+const DRAWN_DOCUMENTS: usize = 4;
 
 /// When the key ends that codes are issued with.
 pub(crate) const ISSUER_ENDS_MS: u64 = START_MS + 90 * 24 * 3_600_000;
@@ -194,6 +200,25 @@ fn simulated_documents() -> Arc<Vec<String>> {
     Arc::clone(&TEXTS)
 }
 
+/// The documents of a run: those that every run has, and some of all.
+fn drawn_documents(rng: &mut SimRng) -> Vec<String> {
+    let mut documents = simulated_documents().to_vec();
+    let has = |is_kind: fn(&Step) -> bool| -> Vec<&Document> {
+        ALL_DOCUMENTS.iter().filter(|document| document.parsed.steps.iter().any(is_kind)).collect()
+    };
+    let submit = has(|step| matches!(step, Step::Submit { .. }));
+    let tickets = has(|step| matches!(step, Step::Ticket { .. }));
+    for (from, count) in [(submit, 3), (tickets, 3), (has(|_| true), DRAWN_DOCUMENTS)] {
+        for _ in 0..count {
+            let drawn = &from[rng.index(from.len())].text;
+            if !documents.contains(drawn) {
+                documents.push(drawn.clone());
+            }
+        }
+    }
+    documents
+}
+
 /// How departments fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DepartmentFault {
@@ -290,7 +315,8 @@ fn open_platform(
 
 impl SimCity {
     /// A city at the start of a run, and the phones of its residents; none for a resident without a card in force.
-    pub(crate) fn new() -> (Self, Vec<Option<SimPhone>>) {
+    pub(crate) fn new(rng: &mut SimRng) -> (Self, Vec<Option<SimPhone>>) {
+        let documents = drawn_documents(rng);
         static PREPARED: LazyLock<Mutex<PreparedCity>> = LazyLock::new(|| Mutex::new(PreparedCity::new()));
         let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = |of: &SharedDatabase| {
@@ -301,14 +327,14 @@ impl SimCity {
         let mut database = SharedDatabase::new();
         copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(database.connection(), &simulated_documents(), Vec::new(), 0, Some(1)),
+            platform: open_platform(database.connection(), &documents, Vec::new(), 0, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
             departments: open_departments(copy(&prepared.departments), &SIMULATED),
             residents: prepared.residents.clone(),
             department_fault: None,
             refused: BTreeSet::new(),
             database,
-            documents: simulated_documents(),
+            documents: Arc::new(documents),
             catalogue_changes: 0,
             generation: 1,
             backup: None,

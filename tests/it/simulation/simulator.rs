@@ -182,7 +182,7 @@ impl Simulator {
             .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
             .collect();
         let loses_records = dice.percent(45);
-        let (city, phones) = SimCity::new();
+        let (city, phones) = SimCity::new(&mut dice);
         let rates = Rates::draw(&mut dice, city.residents.len());
         let mut world = Self { kiosks: terminals, loses_records, rates, ..Self::empty(dice, city, phones) };
         for kiosk in 0..KIOSKS {

@@ -223,6 +223,28 @@ impl Departments {
         Ok(open)
     }
 
+    /// Ids of all submissions, those that were refused among them.
+    ///
+    /// # Errors
+    /// [`DepartmentsError::Store`].
+    pub fn submissions(&self) -> Result<Vec<String>, DepartmentsError> {
+        self.ids_in("SELECT submission FROM submissions ORDER BY submission")
+    }
+
+    /// Ids of all tickets.
+    ///
+    /// # Errors
+    /// [`DepartmentsError::Store`].
+    pub fn tickets(&self) -> Result<Vec<String>, DepartmentsError> {
+        self.ids_in("SELECT ticket FROM tickets ORDER BY ticket")
+    }
+
+    fn ids_in(&self, query: &str) -> Result<Vec<String>, DepartmentsError> {
+        let mut found = self.db.prepare(query)?;
+        let ids = found.query_map([], |row| row.get(0))?;
+        Ok(ids.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// All message pairs that were kept, in the order of their answers.
     ///
     /// # Errors
