@@ -62,6 +62,16 @@ pub(crate) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Ac
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
+/// The buttons that lead to the other pages of a list; the next page has the label `next`.
+pub(crate) fn page_actions(index: usize, count: usize, next: TextId) -> Vec<Action> {
+    let to = |label: TextId, page: usize| {
+        action(label, false, Intent::ShowPage(u16::try_from(page).unwrap_or(u16::MAX)))
+    };
+    let previous = index.checked_sub(1).map(|page| to(TextId::RowsPrevious, page));
+    let next = (index + 1 < count).then(|| to(next, index + 1));
+    previous.into_iter().chain(next).collect()
+}
+
 /// The button that ends the visit.
 pub(crate) const fn exit_button(method: IdentificationMethod) -> FooterButton {
     match method {
