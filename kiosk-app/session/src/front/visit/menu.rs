@@ -12,7 +12,9 @@ use crate::content::{
 };
 use crate::event::{DeviceKind, DeviceState};
 use crate::front::visit::data::{IdentifiedResident, VisitData};
-use crate::front::visit::menu_place::{MenuItem, MenuItems, MenuList, MenuPlace, open_scene, scene_name};
+use crate::front::visit::menu_place::{
+    MenuItem, MenuItems, MenuList, MenuPage, MenuPlace, open_scene, scene_name,
+};
 use crate::mask;
 use crate::text_width::{half_widths, shortened};
 use crate::wording::in_language;
@@ -139,10 +141,18 @@ const fn banners_max(theme: Theme) -> usize {
     }
 }
 
-/// The tiles on one page of the menu, below its banners.
-pub(crate) fn page_size(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> usize {
+/// The page of the menu that is shown below its banners, and how many tiles it has room for.
+pub(crate) fn shown_page(
+    status: Status<'_>,
+    data: &VisitData,
+    place: &MenuPlace,
+    declined: bool,
+    help: bool,
+) -> (MenuPage, usize) {
+    let offered = status.components.catalogue.offered(status.setup().profile);
     let banners = banners(status, data, declined, help).len();
-    status.setup().equipment.screen.panel.tiles(data.theme, banners)
+    let size = status.setup().equipment.screen.panel.tiles(data.theme, banners);
+    (place.page(&MenuItems::new(&offered, status.setup(), data.theme), size), size)
 }
 
 fn banners(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> Vec<Banner> {
@@ -173,9 +183,7 @@ pub(crate) fn menu_content(
     declined: bool,
     help: bool,
 ) -> ViewContent {
-    let offered = status.components.catalogue.offered(status.setup().profile);
-    let menu = MenuItems::new(&offered, status.setup(), data.theme);
-    let page = place.page(&menu, page_size(status, data, declined, help));
+    let (page, _) = shown_page(status, data, place, declined, help);
     let tiles = page.items.iter().map(|item| match item {
         MenuItem::Service(doc, at) => tile(status, data, doc, Intent::OpenTile(*at)),
         MenuItem::Scene(scene, services) => {
@@ -213,7 +221,7 @@ pub(crate) fn menu_content(
     ViewContent {
         lead,
         banners: banners(status, data, declined, help),
-        actions: page_actions(page.index, page.count, TextId::MenuMore),
+        actions: page_actions(page.index, page.count),
         footer,
         ..ViewContent::new(title, Body::Menu(tiles.collect()))
     }

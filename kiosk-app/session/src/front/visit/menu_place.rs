@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use contract::{Scene, ServiceDocument, Step};
+use contract::{PrintForm, Scene, ServiceDocument, Step};
 use view::{Intent, Panel, TextId, Theme};
 
 use crate::setup::KioskSetup;
@@ -76,9 +76,13 @@ impl MenuPlace {
         Self { list: MenuList::Home, first_of_home: 0, first_of_scene: 0, first_of_lookups: 0 }
     }
 
-    /// Handles a touch that leads to another place in the menu; false when it is about something else. `size` is the number of
-    /// tiles on a page.
-    pub(crate) fn on_touch(&mut self, intent: Intent, size: usize) -> bool {
+    /// Handles a touch on this page that leads to another place in the menu; false when it is about something else. `size` is the
+    /// number of tiles on a page.
+    pub(crate) fn on_touch(&mut self, intent: Intent, shown: &MenuPage, size: usize) -> bool {
+        if shown.list != self.list {
+            // The list is gone, and home is shown in its place.
+            *self = Self::new();
+        }
         match (intent, self.list) {
             (Intent::OpenScene(at), _) => {
                 let Some(scene) = SCENES.get(usize::from(at)) else { return false };
@@ -168,7 +172,7 @@ impl<'a> MenuItems<'a> {
             }
             MenuList::Scene(scene) => {
                 let (lookups, acts): (Vec<_>, Vec<_>) =
-                    self.of_scene(scene).partition(|(_, doc)| is_lookup(doc));
+                    self.of_scene(scene).partition(|(_, doc)| self.is_behind(doc));
                 let is_long = lookups.len() + acts.len() > self.page_size();
                 if is_long && lookups.len() >= LOOKUPS_MIN && !acts.is_empty() {
                     let lookups = lookups.into_iter().map(|(_, doc)| Arc::clone(doc)).collect();
@@ -178,7 +182,7 @@ impl<'a> MenuItems<'a> {
                 }
             }
             MenuList::Lookups(scene) => {
-                self.of_scene(scene).filter(|(_, doc)| is_lookup(doc)).map(item).collect()
+                self.of_scene(scene).filter(|(_, doc)| self.is_behind(doc)).map(item).collect()
             }
         }
     }
@@ -192,6 +196,11 @@ impl<'a> MenuItems<'a> {
         let mut services: Vec<_> = self.offered.iter().enumerate().filter(|(_, doc)| passes(doc)).collect();
         services.sort_by_key(|(_, doc)| featured.iter().position(|id| *id == doc.id).unwrap_or(usize::MAX));
         services.into_iter()
+    }
+
+    /// Whether a service is in the second list of a long scene: what the site features never is.
+    fn is_behind(&self, doc: &ServiceDocument) -> bool {
+        is_lookup(doc) && !self.setup.equipment.screen.featured.contains(&doc.id)
     }
 
     fn of_scene(&self, scene: Scene) -> impl Iterator<Item = (usize, &'a Arc<ServiceDocument>)> {
@@ -221,18 +230,19 @@ fn item((at, doc): (usize, &Arc<ServiceDocument>)) -> MenuItem {
     MenuItem::Service(Arc::clone(doc), u16::try_from(at).unwrap_or(u16::MAX))
 }
 
-/// Whether a service only shows what is recorded: it changes nothing and gives nothing to take along.
+/// Whether a service only shows what is recorded: it changes nothing, and what it prints is no document.
 fn is_lookup(doc: &ServiceDocument) -> bool {
     doc.steps.iter().all(|step| match step {
         Step::Consent { .. }
         | Step::Ask { .. }
         | Step::Query { .. }
         | Step::Show { .. }
-        | Step::Choose { .. } => true,
+        | Step::Choose { .. }
+        | Step::Print { form: PrintForm::Receipt, .. } => true,
         Step::Ticket { .. }
         | Step::Pay { .. }
         | Step::Submit { .. }
-        | Step::Print { .. }
+        | Step::Print { form: PrintForm::A4Document, .. }
         | Step::ShowCode { .. }
         | Step::ChangePin { .. } => false,
     })

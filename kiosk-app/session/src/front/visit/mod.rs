@@ -26,7 +26,7 @@ use crate::durable::PrintState;
 use crate::front::notice::NoticeKind;
 use crate::front::visit::data::VisitData;
 use crate::front::visit::identify::{Identify, IdentifyFlow, identify_offline};
-use crate::front::visit::menu::{Availability, menu_content, page_size, service_of_tile};
+use crate::front::visit::menu::{Availability, menu_content, service_of_tile, shown_page};
 use crate::front::visit::menu_place::MenuPlace;
 use crate::front::visit::service::{RunningService, ServiceFlow};
 use crate::front::visit::step_up::{StepUp, StepUpFlow};
@@ -267,8 +267,9 @@ impl Visit {
                     return self.open_tile(components, turn, tile);
                 }
                 let status = components.status(turn);
-                let size = page_size(status, &self.data, *declined, self.help_until.is_some());
-                if self.menu_place.on_touch(intent, size) {
+                let help = self.help_until.is_some();
+                let (page, size) = shown_page(status, &self.data, &self.menu_place, *declined, help);
+                if self.menu_place.on_touch(intent, &page, size) {
                     *declined = false;
                 }
                 VisitFlow::Goes

@@ -9,11 +9,13 @@ use crate::rows::{CheckedRow, labelled_fields};
 use crate::text_width::{half_widths, shortened};
 
 /// Longest title of a card, in half widths, and for each title up to some length the longest detail: cards of all panels have
-/// room for so many lines.
-const fn longest_texts(theme: Theme) -> (usize, &'static [(usize, usize)]) {
-    match theme {
-        Theme::Standard => (46, &[(24, 72), (46, 36)]),
-        Theme::Elder => (44, &[(16, 108), (32, 92), (44, 44)]),
+/// room for so many lines, fewer beside an amount.
+const fn longest_texts(theme: Theme, has_amount: bool) -> (usize, &'static [(usize, usize)]) {
+    match (theme, has_amount) {
+        (Theme::Standard, true) => (46, &[(24, 68), (46, 34)]),
+        (Theme::Standard, false) => (46, &[(30, 80), (46, 44)]),
+        (Theme::Elder, true) => (24, &[(12, 90), (24, 72)]),
+        (Theme::Elder, false) => (44, &[(22, 120), (44, 110)]),
     }
 }
 
@@ -33,7 +35,7 @@ pub(super) fn row_card(
     if let Some(payee) = row.get("payee") {
         rest.insert(0, payee.to_string());
     }
-    let (title_max, details) = longest_texts(view.data.theme);
+    let (title_max, details) = longest_texts(view.data.theme, amount.is_some());
     let title = shortened(&title, title_max);
     let width = half_widths(&title);
     let detail_max = details.iter().find(|(title, _)| width <= *title).map_or(0, |(_, detail)| *detail);
