@@ -104,6 +104,18 @@ const LIVING: [Service; 11] = [
 ];
 
 impl SampleBuilder {
+    /// The menu while a payment of this visit is being checked.
+    pub(super) fn menu_checking(&self) -> View {
+        let mut view = self.menu();
+        view.banners = vec![Banner {
+            tone: Tone::Wait,
+            icon: Icon::Receipt,
+            title: Text::With(TextId::MenuChecking, vec!["¥168.00".into()]),
+            detail: Some(TextId::MenuCheckingDetail.into()),
+        }];
+        view
+    }
+
     fn service_tile(&self, (icon, title, hint): Service, at: u16) -> Tile {
         Tile {
             icon,

@@ -156,18 +156,6 @@ impl SampleBuilder {
         view
     }
 
-    /// The menu while a payment of this visit is being checked.
-    fn menu_checking(&self) -> View {
-        let mut view = self.menu();
-        view.banners = vec![Banner {
-            tone: Tone::Wait,
-            icon: Icon::Receipt,
-            title: Text::With(TextId::MenuChecking, vec!["¥168.00".into()]),
-            detail: Some(TextId::MenuCheckingDetail.into()),
-        }];
-        view
-    }
-
     fn pin(&self, problem: Option<Text>) -> View {
         let keys = [7, 2, 9, 0, 5, 1, 8, 3, 6, 4];
         let entered = if problem.is_some() { 0 } else { 4 };

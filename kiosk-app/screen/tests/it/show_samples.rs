@@ -44,8 +44,8 @@ impl SampleBuilder {
     /// Rows with the longest texts that a card can have.
     fn show_rows_long(&self) -> View {
         let (title, detail) = match self.theme {
-            Theme::Standard => (46, 34),
-            Theme::Elder => (24, 72),
+            Theme::Standard => (34, 26),
+            Theme::Elder => (20, 44),
         };
         let text = |half_widths: usize| match self.lang {
             Lang::Zh => "社区居民服务中心".chars().cycle().take(half_widths / 2).collect::<String>(),

@@ -12,9 +12,9 @@ use crate::text_width::{half_widths, shortened};
 /// room for so many lines, fewer beside an amount.
 const fn longest_texts(theme: Theme, has_amount: bool) -> (usize, &'static [(usize, usize)]) {
     match (theme, has_amount) {
-        (Theme::Standard, true) => (46, &[(24, 68), (46, 34)]),
-        (Theme::Standard, false) => (46, &[(30, 80), (46, 44)]),
-        (Theme::Elder, true) => (24, &[(12, 90), (24, 72)]),
+        (Theme::Standard, true) => (34, &[(17, 70), (34, 26)]),
+        (Theme::Standard, false) => (46, &[(30, 80), (46, 38)]),
+        (Theme::Elder, true) => (20, &[(10, 80), (20, 44)]),
         (Theme::Elder, false) => (44, &[(22, 120), (44, 110)]),
     }
 }
