@@ -158,6 +158,7 @@ impl ViewWriter<'_> {
                         title: self.text(&tile.title),
                         detail: self.text(&tile.detail),
                         enabled: tile.enabled,
+                        opens_list: tile.opens_list,
                         touch: self.touch(tile.intent),
                     })
                     .collect();
@@ -292,6 +293,7 @@ impl ViewWriter<'_> {
                 detail: row.detail.as_ref().map(|detail| self.text(detail)).unwrap_or_default(),
                 amount: row.amount.as_deref().unwrap_or_default().into(),
                 chosen: row.chosen,
+                opens: row.opens,
                 touch: self.touch(row.intent),
             })
             .collect();

@@ -7,7 +7,7 @@ use contract::{
     Bilingual, CodeRules, DepartmentId, DepartmentKey, DepartmentKeys, GateRules, KioskId, PaymentMethod,
     ServiceDocument, SiteProfile, StaffKey,
 };
-use view::Texts;
+use view::{Panel, Texts};
 
 /// Configuration of a [`Kiosk`](crate::Kiosk), fixed for its lifetime.
 pub struct KioskSetup {
@@ -36,7 +36,7 @@ pub struct KioskSetup {
 }
 
 /// Which devices a kiosk has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 pub struct Equipment {
     /// A card slot.
@@ -49,6 +49,17 @@ pub struct Equipment {
     pub receipt_printer: bool,
     /// An A4 document printer.
     pub document_printer: bool,
+    /// The screen.
+    pub screen: ScreenSetup,
+}
+
+/// The screen: how large it is, and what its home view shows first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScreenSetup {
+    /// Size of the panel.
+    pub panel: Panel,
+    /// Ids of the services that residents of this site use most, in order.
+    pub featured: Vec<String>,
 }
 
 /// Time limits in milliseconds.

@@ -99,6 +99,8 @@ pub struct Tile {
     pub detail: Text,
     /// Whether the tile can be touched; drawn greyed otherwise.
     pub enabled: bool,
+    /// Whether a touch opens further tiles, not a service.
+    pub opens_list: bool,
     /// Intent of a touch on the tile.
     pub intent: Intent,
 }
@@ -162,6 +164,8 @@ pub struct RowCard {
     pub amount: Option<String>,
     /// Whether the row is selected.
     pub chosen: bool,
+    /// Whether a touch shows the whole row, instead of selecting it.
+    pub opens: bool,
     /// Intent of a touch on the row.
     pub intent: Intent,
 }

@@ -23,9 +23,13 @@ pub enum Intent {
     ExplainSignIn(SignInMethod),
     /// Open the service of this tile, counted from 0 over the whole menu.
     OpenTile(u16),
-    /// Select or deselect this row, counted from 0 over all rows.
+    /// Open the list of services of this scene, counted from 0 in the order of the scenes.
+    OpenScene(u8),
+    /// Open those services of the scene that only show what is recorded.
+    OpenLookups,
+    /// Select or deselect this row, counted from 0 over all rows; or show the whole row.
     ToggleRow(u16),
-    /// Show this page of rows, counted from 0.
+    /// Show this page of rows or tiles, counted from 0.
     ShowPage(u16),
     /// Choose this payment method, counted from 0.
     ChooseMethod(u8),

@@ -10,6 +10,7 @@
 mod body;
 mod entry_pad;
 mod intent;
+mod panel;
 mod text;
 
 pub use body::{
@@ -18,6 +19,7 @@ pub use body::{
 };
 pub use entry_pad::{EnteredText, EntryPad};
 pub use intent::Intent;
+pub use panel::Panel;
 pub use text::{Text, TextId, Texts, TextsError};
 
 /// Language of a view.

@@ -23,7 +23,7 @@ pub enum AskedAnswer {
         /// Most digits.
         max: u8,
     },
-    /// An amount of money, in whole yuan.
+    /// An amount of money: whole yuan are entered, and the value is in fen, as all money on the wire.
     Yuan {
         /// Least amount in yuan.
         min: u32,

@@ -77,6 +77,7 @@ impl SampleBuilder {
             title: data(zh, en, self.lang),
             detail: Text::Data(String::new()),
             enabled: true,
+            opens_list: false,
             intent: Intent::ChooseOption(at),
         };
         let body = Body::Menu(options.into_iter().zip(0..).map(tile).collect());

@@ -162,7 +162,7 @@ pub(crate) fn setup_with_staff(staff: Vec<StaffKey>) -> Arc<KioskSetup> {
     Arc::new(KioskSetup { staff_keys: staff, ..plain_setup() })
 }
 
-fn plain_setup() -> KioskSetup {
+pub(crate) fn plain_setup() -> KioskSetup {
     KioskSetup {
         kiosk: "K-VP-0001".parse().unwrap(),
         profile: SiteProfile::VillagePoint,
@@ -214,6 +214,13 @@ impl Fixture {
             self.event(Event::DeviceStateChanged(device, DeviceState::Ready));
         }
         self.event(Event::LinkChanged(true));
+    }
+
+    /// A kiosk with this configuration whose devices and link all work.
+    pub(crate) fn working(setup: Arc<KioskSetup>) -> Self {
+        let mut fixture = Self::set_up(setup, Durable::default());
+        fixture.set_devices_ready();
+        fixture
     }
 
     /// A kiosk whose devices and link work, with an A4 printer that has not reported yet.

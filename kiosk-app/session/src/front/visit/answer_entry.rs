@@ -20,6 +20,8 @@ const BLANK: char = '_';
 const DATE_LENGTH: usize = 8;
 const ID_LENGTH: usize = 18;
 const PHONE_LENGTH: usize = 11;
+/// Turns a whole number of yuan, in decimal digits, into fen.
+const NO_FEN: &str = "00";
 /// Where an ID number has the date of birth.
 const BIRTH: std::ops::Range<usize> = 6..14;
 
@@ -38,12 +40,24 @@ pub(crate) enum AnswerState {
 }
 
 impl TypedAnswer {
-    /// The characters of an answer that was given before, or none.
-    pub(crate) fn of_value(value: Option<&str>) -> Self {
-        let mut typed = Zeroizing::new(String::with_capacity(CHARACTERS_MAX));
-        let characters = value.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric);
-        typed.extend(characters.take(CHARACTERS_MAX));
-        Self(typed)
+    /// Nothing typed yet.
+    pub(crate) fn empty() -> Self {
+        Self(Zeroizing::new(String::with_capacity(CHARACTERS_MAX)))
+    }
+
+    /// The characters of an answer that was given before.
+    pub(crate) fn of_value(form: &AskedAnswer, value: &str) -> Self {
+        let mut typed = Self::empty();
+        let characters = match form {
+            AskedAnswer::Yuan { .. } => value.strip_suffix(NO_FEN).unwrap_or_default(),
+            AskedAnswer::Choice { .. }
+            | AskedAnswer::Digits { .. }
+            | AskedAnswer::Date { .. }
+            | AskedAnswer::IdNumber
+            | AskedAnswer::PhoneNumber => value,
+        };
+        typed.0.extend(characters.chars().filter(char::is_ascii_alphanumeric).take(CHARACTERS_MAX));
+        typed
     }
 
     /// Handles a touch on the keys; false when it is no key.
@@ -109,7 +123,7 @@ pub(crate) fn display_answer(form: &AskedAnswer, value: &str, lang: Lang) -> Str
         AskedAnswer::IdNumber => mask::id_number(value),
         AskedAnswer::PhoneNumber => mask::phone_number(value),
         AskedAnswer::Digits { .. } | AskedAnswer::Yuan { .. } => {
-            let typed = TypedAnswer::of_value(Some(value));
+            let typed = TypedAnswer::of_value(form, value);
             layout(form, &typed.0, lang).0.trim_end().to_owned()
         }
     }
@@ -147,7 +161,11 @@ fn state_of_amount(typed: &str, min: u32, max: u32) -> AnswerState {
     } else if amount < u64::from(min) {
         AnswerState::Incomplete(with(TextId::AskAtLeast, min))
     } else {
-        AnswerState::Complete(Zeroizing::new(typed.to_owned()))
+        // An amount on the wire is in fen. The capacity is for the whole text: growing would leave copies.
+        let mut fen = Zeroizing::new(String::with_capacity(typed.len() + NO_FEN.len()));
+        fen.push_str(typed);
+        fen.push_str(NO_FEN);
+        AnswerState::Complete(fen)
     }
 }
 
@@ -281,7 +299,7 @@ mod tests {
     const PAST: AskedAnswer = AskedAnswer::Date { earliest: -43_830, latest: 0 };
 
     fn typed(form: &AskedAnswer, keys: &str) -> TypedAnswer {
-        let mut typed = TypedAnswer::of_value(None);
+        let mut typed = TypedAnswer::empty();
         for key in keys.chars() {
             let digit = key.to_digit(10).and_then(|digit| u8::try_from(digit).ok());
             typed.on_touch(form, digit.map_or(Intent::EntryX, Intent::EntryDigit));
@@ -364,8 +382,8 @@ mod tests {
         let with = |id, limit: &str| Text::With(id, vec![limit.into()]);
         assert_eq!(state(&amount, ""), AnswerState::Incomplete(with(TextId::AskAtLeast, "¥50")));
         assert_eq!(state(&amount, "49"), AnswerState::Incomplete(with(TextId::AskAtLeast, "¥50")));
-        assert_eq!(state(&amount, "50"), complete("50"));
-        assert_eq!(state(&amount, "5000"), complete("5000"));
+        assert_eq!(state(&amount, "50"), complete("5000"), "the value is in fen");
+        assert_eq!(state(&amount, "5000"), complete("500000"));
         assert_eq!(state(&amount, "5001"), AnswerState::Wrong(with(TextId::AskAtMost, "¥5,000")));
     }
 
@@ -405,8 +423,9 @@ mod tests {
     #[test]
     fn answer_given_before_is_typed_again() {
         let state_of =
-            |form: &AskedAnswer, value| TypedAnswer::of_value(Some(value)).state(form, TODAY, Lang::Zh);
+            |form: &AskedAnswer, value| TypedAnswer::of_value(form, value).state(form, TODAY, Lang::Zh);
         assert_eq!(state_of(&PAST, "2024-02-29"), complete("2024-02-29"));
+        assert_eq!(state_of(&AskedAnswer::Yuan { min: 1, max: 500 }, "12000"), complete("12000"));
         assert_eq!(state_of(&AskedAnswer::IdNumber, "11010519491231002X"), complete("11010519491231002X"));
     }
 
@@ -416,7 +435,7 @@ mod tests {
             (&AskedAnswer::IdNumber, "11010519491231002X", "1101**********002X"),
             (&AskedAnswer::PhoneNumber, "13812345678", "138****5678"),
             (&ACCOUNT, "0451001300", "0451 0013 00"),
-            (&AskedAnswer::Yuan { min: 1, max: 9_999 }, "1200", "¥1,200"),
+            (&AskedAnswer::Yuan { min: 1, max: 9_999 }, "120000", "¥1,200"),
             (&PAST, "2024-02-29", "2024年2月29日"),
         ] {
             assert_eq!(display_answer(form, value, Lang::Zh), zh);

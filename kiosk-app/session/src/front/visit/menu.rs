@@ -1,18 +1,26 @@
-//! The menu: the services, and whether each is available in this visit.
+//! The views of the menu, and whether each service is available in this visit.
 
 use std::sync::Arc;
 
 use contract::{Evidence, IdentificationMethod, Level, OfflinePolicy, Scene, ServiceDocument, Step};
-use view::{Banner, Body, FooterButton, Icon, Intent, Text, TextId, Tile, Tone};
+use view::{Banner, Body, FooterButton, Icon, Intent, Lang, Text, TextId, Theme, Tile, Tone};
 
 use crate::components::Status;
 use crate::content::{
-    ViewContent, document_printer_fault_banner, exit_button, help_banner, printer_fault_banner,
+    ViewContent, document_printer_fault_banner, exit_button, help_banner, page_actions, printer_fault_banner,
+    service_footer,
 };
 use crate::event::{DeviceKind, DeviceState};
 use crate::front::visit::data::{IdentifiedResident, VisitData};
+use crate::front::visit::menu_place::{
+    MenuItem, MenuItems, MenuList, MenuPage, MenuPlace, open_scene, scene_name,
+};
 use crate::mask;
+use crate::text_width::{half_widths, shortened};
 use crate::wording::in_language;
+
+/// Most examples on the tile of a list.
+const EXAMPLES_MAX: usize = 3;
 
 /// Whether a service can be offered in this visit, and why not (可办状态).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,9 +133,29 @@ fn required_level(doc: &ServiceDocument, person: &IdentifiedResident) -> Level {
     }
 }
 
-pub(crate) fn menu_content(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> ViewContent {
+/// Most banners above the menu, the most urgent first: in large text one, so that there is room for the tiles.
+const fn banners_max(theme: Theme) -> usize {
+    match theme {
+        Theme::Standard => 2,
+        Theme::Elder => 1,
+    }
+}
+
+/// The page of the menu that is shown below its banners, and how many tiles it has room for.
+pub(crate) fn shown_page(
+    status: Status<'_>,
+    data: &VisitData,
+    place: &MenuPlace,
+    declined: bool,
+    help: bool,
+) -> (MenuPage, usize) {
     let offered = status.components.catalogue.offered(status.setup().profile);
-    let tiles = offered.iter().zip(0_u16..).map(|(doc, at)| tile(status, data, doc, Intent::OpenTile(at)));
+    let banners = banners(status, data, declined, help).len();
+    let size = status.setup().equipment.screen.panel.tiles(data.theme, banners);
+    (place.page(&MenuItems::new(&offered, status.setup(), data.theme), size), size)
+}
+
+fn banners(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> Vec<Banner> {
     let mut banners = Vec::new();
     if help {
         banners.push(help_banner(status.components.online));
@@ -138,24 +166,100 @@ pub(crate) fn menu_content(status: Status<'_>, data: &VisitData, declined: bool,
         title: Text::With(TextId::MenuChecking, vec![order.total.to_string()]),
         detail: Some(TextId::MenuCheckingDetail.into()),
     }));
-    banners.extend(printer_fault_banner(status));
-    banners.extend(document_printer_fault_banner(status));
     if declined {
         let title = TextId::ConsentDeclined.into();
         banners.push(Banner { tone: Tone::Note, icon: Icon::ShieldCheck, title, detail: None });
     }
+    banners.extend(printer_fault_banner(status));
+    banners.extend(document_printer_fault_banner(status));
+    banners.truncate(banners_max(data.theme));
+    banners
+}
+
+pub(crate) fn menu_content(
+    status: Status<'_>,
+    data: &VisitData,
+    place: &MenuPlace,
+    declined: bool,
+    help: bool,
+) -> ViewContent {
+    let (page, _) = shown_page(status, data, place, declined, help);
+    let tiles = page.items.iter().map(|item| match item {
+        MenuItem::Service(doc, at) => tile(status, data, doc, Intent::OpenTile(*at)),
+        MenuItem::Scene(scene, services) => {
+            list_tile(data, scene_icon(*scene), scene_name(*scene), services, open_scene(*scene))
+        }
+        MenuItem::Lookups(services) => {
+            list_tile(data, Icon::Receipt, TextId::MenuLookups, services, Intent::OpenLookups)
+        }
+    });
     let known = data.resident.as_ref().filter(|person| person.visit_key.is_some());
-    let lead = match known {
+    let greeting = match known {
         Some(person) => Text::With(TextId::MenuLead, vec![mask::name(&person.name)]),
         None => TextId::MenuLeadOffline.into(),
     };
+    let place_in_pages =
+        || Text::With(TextId::RowsPage, vec![(page.index + 1).to_string(), page.count.to_string()]);
     let exit = exit_button(data.identification_method);
+    let (title, lead, footer) = match page.list {
+        MenuList::Home => (
+            TextId::MenuTitle,
+            Some(if page.index == 0 { greeting } else { place_in_pages() }),
+            vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, exit],
+        ),
+        MenuList::Scene(scene) => (
+            scene_name(scene),
+            (page.count > 1).then(place_in_pages),
+            service_footer(data.identification_method),
+        ),
+        MenuList::Lookups(scene) => (
+            TextId::MenuLookups,
+            Some(if page.count > 1 { place_in_pages() } else { scene_name(scene).into() }),
+            service_footer(data.identification_method),
+        ),
+    };
     ViewContent {
-        lead: Some(lead),
-        banners,
-        footer: vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, exit],
-        ..ViewContent::new(TextId::MenuTitle, Body::Menu(tiles.collect()))
+        lead,
+        banners: banners(status, data, declined, help),
+        actions: page_actions(page.index, page.count),
+        footer,
+        ..ViewContent::new(title, Body::Menu(tiles.collect()))
     }
+}
+
+/// The tile of a list of services, with the first of them as examples.
+fn list_tile(
+    data: &VisitData,
+    icon: Icon,
+    name: TextId,
+    services: &[Arc<ServiceDocument>],
+    intent: Intent,
+) -> Tile {
+    let titles = services.iter().map(|doc| in_language(&doc.title, data.lang));
+    let detail = Text::Data(examples(titles, data.lang, data.theme));
+    Tile { icon, title: name.into(), detail, enabled: true, opens_list: true, intent }
+}
+
+/// The first names, as many as fit.
+fn examples<'a>(names: impl Iterator<Item = &'a str>, lang: Lang, theme: Theme) -> String {
+    let between = match lang {
+        Lang::Zh => "、",
+        Lang::En => ", ",
+    };
+    let half_widths_max = match theme {
+        Theme::Standard => 36,
+        Theme::Elder => 60,
+    };
+    let mut text = String::new();
+    for name in names.take(EXAMPLES_MAX) {
+        let longer =
+            if text.is_empty() { shortened(name, half_widths_max) } else { format!("{text}{between}{name}") };
+        if half_widths(&longer) > half_widths_max {
+            break;
+        }
+        text = longer;
+    }
+    text
 }
 
 fn tile(status: Status<'_>, data: &VisitData, doc: &ServiceDocument, intent: Intent) -> Tile {
@@ -171,12 +275,16 @@ fn tile(status: Status<'_>, data: &VisitData, doc: &ServiceDocument, intent: Int
     };
     let enabled =
         matches!(availability, Availability::Available | Availability::NeedsPhone | Availability::NeedsPin);
-    Tile { icon: icon(doc), title: data.words(&doc.title), detail, enabled, intent }
+    Tile { icon: icon(doc), title: data.words(&doc.title), detail, enabled, opens_list: false, intent }
 }
 
 /// The icon of a service, by its scene.
 pub(crate) const fn icon(doc: &ServiceDocument) -> Icon {
-    match doc.scene {
+    scene_icon(doc.scene)
+}
+
+const fn scene_icon(scene: Scene) -> Icon {
+    match scene {
         Scene::Medical => Icon::HeartPulse,
         Scene::SocialInsurance => Icon::ShieldCheck,
         Scene::Living => Icon::Droplets,

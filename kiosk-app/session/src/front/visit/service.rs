@@ -164,7 +164,7 @@ impl RunningService {
 
     /// The bar shows only the steps of the resident; steps of the kiosk (queries) are left out.
     fn step_bar(&self, view: StepView<'_>) -> Option<Steps> {
-        let (method, has) = (view.data.identification_method, view.status.setup().equipment);
+        let (method, has) = (view.data.identification_method, &view.status.setup().equipment);
         let mut names: Vec<TextId> = Vec::new();
         let mut current = 0;
         for (index, step) in self.progress.doc.steps.iter().enumerate() {

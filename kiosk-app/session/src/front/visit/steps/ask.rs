@@ -20,10 +20,12 @@ struct Ask {
 /// A resident who comes back to the question finds the answer that was given.
 pub(super) fn enter(context: &StepContext<'_, '_>) -> Entered {
     let given = match context.progress.current_step() {
-        Some(Step::Ask { answer: AskedAnswer::Choice { .. }, .. }) | None => None,
-        Some(step) => context.progress.answer_to(step.id()),
+        Some(Step::Ask { id, answer, .. }) if !matches!(answer, AskedAnswer::Choice { .. }) => {
+            context.progress.answer_to(id).map(|value| TypedAnswer::of_value(answer, value))
+        }
+        Some(_) | None => None,
     };
-    Entered::state(Ask { typed: TypedAnswer::of_value(given.map(|value| value.as_str())) })
+    Entered::state(Ask { typed: given.unwrap_or_else(TypedAnswer::empty) })
 }
 
 impl StepState for Ask {
@@ -98,6 +100,7 @@ fn tile(option: &AskedOption, at: u8, given: Option<&str>, lang: Lang) -> Tile {
         title: Text::Data(words.clone()),
         detail: Text::Data(String::new()),
         enabled: true,
+        opens_list: false,
         intent: Intent::ChooseOption(at),
     }
 }

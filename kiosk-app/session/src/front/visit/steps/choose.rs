@@ -7,9 +7,9 @@ use view::{Banner, Body, Icon, Intent, Page, RowCard, Rows, Text, TextId, Tone};
 
 use crate::content::{ViewContent, action, nothing_found, page_size, service_footer};
 use crate::front::visit::data::StepResult;
-use crate::front::visit::menu::icon;
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
-use crate::rows::{CheckedRow, labelled_fields, parse_money};
+use crate::front::visit::steps::row_card::{row_card, saturating_u16};
+use crate::rows::parse_money;
 
 /// Rows chosen so far.
 #[derive(Default)]
@@ -59,7 +59,9 @@ impl StepState for Choose {
             .enumerate()
             .skip(self.page * size)
             .take(size)
-            .filter_map(|(at, row)| row_card(view, from, show, row, at, self.chosen.contains(&at)))
+            .filter_map(|(at, row)| {
+                Some(RowCard { chosen: self.chosen.contains(&at), ..row_card(view, from, show, (at, row))? })
+            })
             .collect();
         let declared = progress.doc.answer_schema(from);
         let money = declared
@@ -136,35 +138,4 @@ impl Choose {
         context.progress.results.insert(id, StepResult::Chosen(self.chosen.iter().copied().collect()));
         StepFlow::Next
     }
-}
-
-fn row_card(
-    view: StepView<'_>,
-    from: &str,
-    show: &[String],
-    row: &CheckedRow,
-    at: usize,
-    chosen: bool,
-) -> Option<RowCard> {
-    let declared = view.progress.doc.answer_schema(from)?;
-    let fields = || labelled_fields(row, show, declared, view.data.lang);
-    let mut words = fields().filter(|(_, kind, _)| *kind != AnswerFieldType::Money);
-    let title = words.next().map(|(_, _, value)| value)?;
-    let mut rest: Vec<String> = words.map(|(_, _, value)| value).collect();
-    if let Some(payee) = row.get("payee") {
-        rest.insert(0, payee.to_string());
-    }
-    let amount = fields().find(|(_, kind, _)| *kind == AnswerFieldType::Money).map(|(.., value)| value);
-    Some(RowCard {
-        icon: icon(&view.progress.doc),
-        title: Text::Data(title),
-        detail: (!rest.is_empty()).then(|| Text::Data(rest.join(" · "))),
-        amount,
-        chosen,
-        intent: Intent::ToggleRow(saturating_u16(at)),
-    })
-}
-
-fn saturating_u16(number: usize) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
 }

@@ -9,6 +9,7 @@ mod pay;
 pub(crate) mod payment_outcome;
 mod print;
 mod query;
+mod row_card;
 mod show;
 mod show_code;
 mod submit;
@@ -38,7 +39,7 @@ pub(crate) fn enter(context: &mut StepContext<'_, '_>, step: &Step) -> Entered {
 }
 
 /// The names of a step in the step bar: what the resident does. Steps of the kiosk alone have none.
-pub(crate) fn names_in_bar(step: &Step, method: IdentificationMethod, has: Equipment) -> Vec<TextId> {
+pub(crate) fn names_in_bar(step: &Step, method: IdentificationMethod, has: &Equipment) -> Vec<TextId> {
     match step {
         Step::Query { .. } | Step::Ticket { .. } => Vec::new(),
         Step::Ask { answer: AskedAnswer::Choice { .. }, .. } => vec![TextId::StepChoose],
