@@ -159,11 +159,7 @@ impl Player {
     fn open(&mut self, service: &str, how: SignIn) -> Result<(), String> {
         let document = DOCUMENTS.iter().find(|document| document.parsed.id == service);
         let title = &document.ok_or("there is no such service")?.parsed.title.zh;
-        let intent = self.view().and_then(|view| tile_of(view, title));
-        let intent = intent.ok_or_else(|| {
-            let shown = self.view().map(texts_of).unwrap_or_default().join(" | ");
-            format!("no tile `{title}` can be touched: {shown}")
-        })?;
+        let intent = self.find_tile(title)?;
         self.touch(intent);
         self.settle();
         if how == SignIn::CardPin && self.view().is_some_and(|view| matches!(view.body, Body::Pin(_))) {
@@ -171,6 +167,45 @@ impl Player {
             self.primary()?;
         }
         Ok(())
+    }
+
+    /// Looks for a tile in the whole menu, as somebody who does not know where it is: page by page, list by list.
+    fn find_tile(&mut self, title: &str) -> Result<Intent, String> {
+        if let Some(intent) = self.find_in_list(title) {
+            return Ok(intent);
+        }
+        let scenes = self.view().map(choices_of).unwrap_or_default();
+        let is_list = |intent: &&Intent| matches!(intent, Intent::OpenScene(_) | Intent::OpenLookups);
+        for list in scenes.iter().filter(is_list) {
+            self.touch(*list);
+            if let Some(intent) = self.find_in_list(title) {
+                return Ok(intent);
+            }
+            if self.view().map(choices_of).unwrap_or_default().contains(&Intent::OpenLookups) {
+                self.touch(Intent::OpenLookups);
+                if let Some(intent) = self.find_in_list(title) {
+                    return Ok(intent);
+                }
+            }
+            self.touch(Intent::Home);
+        }
+        let shown = self.view().map(texts_of).unwrap_or_default().join(" | ");
+        Err(format!("no tile `{title}` can be touched: {shown}"))
+    }
+
+    /// Looks for a tile on the pages of the list that is shown.
+    fn find_in_list(&mut self, title: &str) -> Option<Intent> {
+        for page in 0..20 {
+            if let Some(intent) = self.view().and_then(|view| tile_of(view, title)) {
+                return Some(intent);
+            }
+            let next = Intent::ShowPage(page + 1);
+            if !self.view()?.actions.iter().any(|action| action.enabled && action.intent == next) {
+                return None;
+            }
+            self.touch(next);
+        }
+        None
     }
 
     fn act(&mut self, act: &Act) -> Result<(), String> {

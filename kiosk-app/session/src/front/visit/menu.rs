@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::{Evidence, IdentificationMethod, Level, OfflinePolicy, Scene, ServiceDocument, Step};
+use contract::{Evidence, IdentificationMethod, Level, Scene, ServiceDocument, Step};
 use view::{Banner, Body, FooterButton, Icon, Intent, Lang, Text, TextId, Theme, Tile, Tone};
 
 use crate::components::Status;
@@ -71,7 +71,7 @@ fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> 
     {
         return Availability::NeedsCard;
     }
-    if needs_link(doc.offline) {
+    if !is_queued_here(status, doc) {
         if !status.components.online {
             return Availability::NeedsLink;
         }
@@ -89,12 +89,17 @@ fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> 
     }
 }
 
-/// True when a service needs the link. All services do: a queued request would need a `submit` step, and a
-/// cached answer the sealed cache, and the interpreter has neither.
-const fn needs_link(offline: OfflinePolicy) -> bool {
-    match offline {
-        OfflinePolicy::Refuse | OfflinePolicy::Queue | OfflinePolicy::AnswerFromCache => true,
-    }
+/// Whether the service works here without a link: it only hands something in, and the keys of its departments are known. A cached
+/// answer would need the sealed cache, which the kiosk does not have.
+fn is_queued_here(status: Status<'_>, doc: &ServiceDocument) -> bool {
+    doc.is_queued()
+        && doc.steps.iter().all(|step| {
+            if let Step::Submit { department, .. } = step {
+                status.components.catalogue.department(department).is_some()
+            } else {
+                true
+            }
+        })
 }
 
 /// The step-up that is possible now: a phone whose answer the kiosk can read and judge, or the PIN of an
