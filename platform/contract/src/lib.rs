@@ -13,6 +13,7 @@ mod backoff;
 mod bilingual;
 mod card;
 mod code;
+mod department_messages;
 mod devices;
 mod e_certificate;
 mod entropy;
@@ -52,6 +53,12 @@ pub use bilingual::Bilingual;
 pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffProof};
 pub use code::{
     Challenge, ChallengeError, IssuerKey, IssuerKeys, SignedStatement, Statement, StatementError,
+};
+pub use department_messages::{
+    AnswerFault, DEPARTMENT_CLOCK_DIFFERENCE_MAX_MS, DepartmentPerson, OperationBody, OperationRows,
+    PAYMENT_TIMEOUT_MS, PAYMENTS_TARGET, PaidBill, PaymentBody, SUBMISSION_STATE_TARGET, SUBMISSIONS_TARGET,
+    SubmissionBody, SubmissionStateAnswer, SubmissionStateBody, TICKETS_TARGET, department_bytes_to_sign,
+    parse_refusal, query_target,
 };
 pub use devices::{
     CardReaderSettings, CodeReaderSettings, DocumentPrinterSettings, GateSignalSettings, IdReaderSettings,

@@ -1,9 +1,10 @@
-//! `provision`: the operator's tool. It makes keys and certificates, checks site files and service documents, and
-//! verifies the log of a kiosk from the platform's export with public keys alone.
+//! `provision`: the operator's tool. It makes keys and certificates, checks site files, service documents and the
+//! adapters of departments, and verifies the log of a kiosk from the platform's export with public keys alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod certificates;
+mod department;
 mod issuers;
 mod keys;
 mod service;
@@ -18,6 +19,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use contract::{KioskId, PublicKey, Site};
 
+use crate::department::DepartmentCommand;
 use crate::service::ServiceCommand;
 
 /// Makes keys and certificates, checks site files and service documents, verifies kiosk logs.
@@ -92,6 +94,11 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Checks a department's adapter.
+    Department {
+        #[command(subcommand)]
+        command: DepartmentCommand,
+    },
     /// Writes and checks service documents.
     Service {
         #[command(subcommand)]
@@ -150,6 +157,7 @@ fn run(task: Command) -> anyhow::Result<()> {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             Site::parse(&text).map(drop).with_context(|| file.display().to_string())
         }),
+        Command::Department { command } => department::run(command),
         Command::Service { command } => service::run(command),
         Command::Verify { export, key } => {
             let json = fs::read(&export).with_context(|| export.display().to_string())?;

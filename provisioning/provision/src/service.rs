@@ -80,18 +80,7 @@ fn write_draft(kind: DraftKind, file: &Path) -> Result<()> {
 
 /// The mistakes in these documents and in the operations, one line each.
 fn check(operations: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
-    let mut mistakes = Vec::new();
-    let mut all = Operations::default();
-    for path in toml_files(operations)? {
-        match Operations::parse(&read(&path)?) {
-            Ok(one) => {
-                if let Err(problem) = all.add(one) {
-                    mistakes.push(format!("{}: {problem}", path.display()));
-                }
-            }
-            Err(error) => mistakes.push(format!("{}: {error}", path.display())),
-        }
-    }
+    let (all, mut mistakes) = read_operations(operations)?;
     // Each call of a document would be wrong, too.
     let are_operations_right = mistakes.is_empty();
     let mut ids: Vec<(String, PathBuf)> = Vec::new();
@@ -118,6 +107,23 @@ fn check(operations: &Path, files: &[PathBuf]) -> Result<Vec<String>> {
         }
     }
     Ok(mistakes)
+}
+
+/// The operations in all files of a directory, and the mistakes in them.
+pub(crate) fn read_operations(directory: &Path) -> Result<(Operations, Vec<String>)> {
+    let mut mistakes = Vec::new();
+    let mut all = Operations::default();
+    for path in toml_files(directory)? {
+        match Operations::parse(&read(&path)?) {
+            Ok(one) => {
+                if let Err(problem) = all.add(one) {
+                    mistakes.push(format!("{}: {problem}", path.display()));
+                }
+            }
+            Err(error) => mistakes.push(format!("{}: {error}", path.display())),
+        }
+    }
+    Ok((all, mistakes))
 }
 
 /// The documents: files as given, and those of directories.

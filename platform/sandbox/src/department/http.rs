@@ -12,8 +12,8 @@ use axum::routing::get;
 use super::departments::{Answering, Departments, DepartmentsError, SignedAnswer, SignedRequest};
 use crate::shell::{Domain, DomainState, lock, now_ms};
 
-/// Most bytes of a request: a submission may have scanned pages in it.
-const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Most bytes of a request that an adapter has to accept: 1 MiB.
+const MAX_BODY: usize = 1024 * 1024;
 
 type Shared = Arc<Mutex<Departments>>;
 type DepartmentState = Arc<DomainState<Department>>;

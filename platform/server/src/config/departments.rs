@@ -98,8 +98,7 @@ impl DepartmentDirectory {
         self.platform
     }
 
-    /// Signs a request to a department: the text of its time, and the signature. It names the department, which so cannot pass the
-    /// request on to another.
+    /// Signs a request to a department: the text of its time, and the signature.
     pub(crate) fn sign_request(
         &self,
         department: &DepartmentId,
@@ -107,8 +106,8 @@ impl DepartmentDirectory {
         body: &[u8],
         now: UnixMs,
     ) -> (String, Signature) {
-        let (time, target) = (now.0.to_string(), format!("{department}{target}"));
-        let signed = contract::request_bytes_to_sign(contract::HttpMethod::Post, &target, &time, body);
+        let time = now.0.to_string();
+        let signed = contract::department_bytes_to_sign(department, target, &time, body);
         (time, self.key.sign(&signed))
     }
 }

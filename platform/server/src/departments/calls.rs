@@ -1,6 +1,8 @@
 //! Calls to departments: signed when they are made, their answers verified, and both kept as evidence.
 
-use contract::{DepartmentId, PublicKey, Signature, UnixMs, answer_bytes_to_sign, sm3};
+use contract::{
+    DEPARTMENT_CLOCK_DIFFERENCE_MAX_MS, DepartmentId, PublicKey, Signature, UnixMs, answer_bytes_to_sign, sm3,
+};
 use rusqlite::params;
 
 use crate::context::{PlatformConfig, RequestContext};
@@ -8,9 +10,6 @@ use crate::incidents::record_incident;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply, SignedHeaders};
 use crate::request_error::RequestError;
 use crate::store::columns::to_ms_column;
-
-/// Largest difference between a department's clock and the platform's, in milliseconds.
-const CLOCK_DIFFERENCE_MAX_MS: u64 = 5 * 60_000;
 
 /// A department's answer, whose signature and time are verified. No `Debug`: personal data.
 pub(crate) struct DepartmentAnswer {
@@ -88,7 +87,7 @@ fn verify(
         return Ok(None);
     };
     keep_evidence(context, sent, Some(answer))?;
-    if time.0.abs_diff(context.now.0) > CLOCK_DIFFERENCE_MAX_MS {
+    if time.0.abs_diff(context.now.0) > DEPARTMENT_CLOCK_DIFFERENCE_MAX_MS {
         let about = format!("clock of department {}", sent.department);
         let what = "the department's clock differs by more than five minutes, and its answers are refused: set its clock";
         record_incident(context.tx, &about, what, to_ms_column(context.now))?;

@@ -2,38 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use contract::{ConsentId, KioskId, Level, Operation, OperationKind, TicketId};
+use contract::{
+    ConsentId, DepartmentPerson, KioskId, Level, Operation, OperationBody, OperationKind, TICKETS_TARGET,
+    TicketId, query_target,
+};
 use rusqlite::Transaction;
-use serde::Serialize;
 
 use crate::context::RequestContext;
 use crate::departments::calls::DepartmentRequest;
 use crate::request_error::RequestError;
-
-/// The person that a request is about. No `Debug`: personal data.
-#[derive(Serialize)]
-pub(crate) struct Person {
-    id_number: String,
-    name: String,
-}
-
-#[derive(Serialize)]
-struct OperationBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<TicketId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operation: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    person: Option<Person>,
-    input: &'a BTreeMap<String, String>,
-    consent: Option<ConsentId>,
-    level: Level,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
-    kiosk: KioskId,
-}
 
 /// On whose behalf, and where, a department is asked.
 pub(crate) struct Asker<'a> {
@@ -70,7 +47,7 @@ pub(crate) fn operation_request(
         service: asker.service,
         kiosk: asker.kiosk,
     };
-    let target = if is_ticket { "/tickets".to_owned() } else { format!("/query/{}", operation.name) };
+    let target = if is_ticket { TICKETS_TARGET.to_owned() } else { query_target(&operation.name) };
     Ok(DepartmentRequest {
         department: operation.department.clone(),
         target,
@@ -80,8 +57,8 @@ pub(crate) fn operation_request(
 }
 
 /// The person of a resident.
-pub(crate) fn person(tx: &Transaction<'_>, resident: i64) -> rusqlite::Result<Person> {
+pub(crate) fn person(tx: &Transaction<'_>, resident: i64) -> rusqlite::Result<DepartmentPerson> {
     tx.query_row("SELECT id_number, name FROM residents WHERE resident = ?1", [resident], |row| {
-        Ok(Person { id_number: row.get(0)?, name: row.get(1)? })
+        Ok(DepartmentPerson { id_number: row.get(0)?, name: row.get(1)? })
     })
 }

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use contract::{Backoff, DepartmentId, Settlement, UnixMs};
+use contract::{
+    Backoff, DepartmentId, PAYMENT_TIMEOUT_MS, PAYMENTS_TARGET, PaidBill, PaymentBody, Settlement, UnixMs,
+};
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use serde::Serialize;
 
 use super::bills::BillRef;
 use super::order_ref::OrderRef;
@@ -23,22 +24,6 @@ use crate::store::columns::{from_json_column, to_ms_column};
 const RETRY_BACKOFF: Backoff = Backoff::new(2_000, RETRY_MAX_MS);
 /// Longest pause before a repetition.
 const RETRY_MAX_MS: u64 = 5 * 60_000;
-/// Time in milliseconds after which a posting counts as not answered.
-const POSTING_TIMEOUT_MS: u32 = 6_000;
-
-#[derive(Serialize)]
-struct PaymentPosting<'a> {
-    order: &'a str,
-    reference: String,
-    paid_ms: UnixMs,
-    bills: Vec<PostedBill>,
-}
-
-#[derive(Serialize)]
-struct PostedBill {
-    key: String,
-    amount: i64,
-}
 
 /// Adds the postings of a paid order to the outbox, once: one to each department that has a bill in it.
 pub(crate) fn enqueue_posting(tx: &Transaction<'_>, order: &OrderRef, now: UnixMs) -> rusqlite::Result<()> {
@@ -117,14 +102,14 @@ fn build_posting(
     let bills = bills_of(tx, &order)?
         .into_iter()
         .filter(|(bill, _)| bill.department == department)
-        .map(|(bill, amount)| PostedBill { key: bill.key, amount })
+        .map(|(bill, amount)| PaidBill { key: bill.key, amount })
         .collect();
-    let payment = PaymentPosting { order: &order.0, reference, paid_ms: at, bills };
+    let payment = PaymentBody { order: &order.0, reference: &reference, paid_ms: at.0, bills };
     let request = DepartmentRequest {
         department: department.clone(),
-        target: "/payments".to_owned(),
+        target: PAYMENTS_TARGET.to_owned(),
         body: serde_json::to_vec(&payment).expect("a payment has string keys and no floats"),
-        timeout_ms: POSTING_TIMEOUT_MS,
+        timeout_ms: PAYMENT_TIMEOUT_MS,
     };
     Ok(Some(call_department(config, now, request, move |context, answer| {
         on_posting_reply(context, &order, &department, answer)

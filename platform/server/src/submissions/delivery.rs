@@ -1,14 +1,16 @@
 //! Delivery of submissions to departments, and questions about their state: repeated without limit, with back-off. The department
 //! takes a submission once however often it is sent.
 
-use contract::{Backoff, Bilingual, KioskId, Level, UnixMs};
+use contract::{
+    AnswerFault, Backoff, Bilingual, SUBMISSION_STATE_TARGET, SUBMISSIONS_TARGET, SubmissionBody,
+    SubmissionStateAnswer, SubmissionStateBody, UnixMs, parse_refusal,
+};
 use rusqlite::{Transaction, params};
-use serde::{Deserialize, Serialize};
 
 use super::state::SubmissionState;
 use crate::context::{PlatformConfig, RequestContext};
 use crate::departments::calls::{DepartmentAnswer, DepartmentRequest, call_department};
-use crate::departments::requests::{Person, person};
+use crate::departments::requests::person;
 use crate::incidents::record_incident;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{PeerCall, PlatformReply};
@@ -21,44 +23,6 @@ const DELIVERY_BACKOFF: Backoff = Backoff::new(2_000, 5 * 60_000);
 const STATE_BACKOFF: Backoff = Backoff::new(60_000, STATE_PAUSE_MAX_MS);
 /// Longest pause of both.
 const STATE_PAUSE_MAX_MS: u64 = 6 * 3_600_000;
-/// Longest number of a case, in characters.
-const NUMBER_MAX: usize = 64;
-/// Longest text about a state, in characters.
-const TEXT_MAX: usize = 100;
-
-#[derive(Serialize)]
-struct SubmissionBody<'a> {
-    submission: &'a str,
-    operation: &'a str,
-    person: Person,
-    sealed: &'a str,
-    hash: &'a str,
-    claimed: bool,
-    level: Level,
-    service: &'a str,
-    version: u32,
-    kiosk: KioskId,
-    recorded_ms: i64,
-}
-
-#[derive(Serialize)]
-struct StateBody<'a> {
-    submission: &'a str,
-}
-
-#[derive(Deserialize)]
-struct StateAnswer {
-    state: String,
-    #[serde(default)]
-    number: Option<String>,
-    #[serde(default)]
-    text: Option<Bilingual>,
-}
-
-#[derive(Deserialize)]
-struct RefusedBody {
-    refused: Bilingual,
-}
 
 /// A submission that is to be delivered or asked about.
 struct DueSubmission {
@@ -115,10 +79,10 @@ fn build_call(
     let Some(operation) = config.operations.get(&due.operation) else { return Ok(None) };
     let submission = due.submission.clone();
     let (target, body) = if due.state == SubmissionState::Queued {
-        ("/submissions", delivery_body(tx, due)?)
+        (SUBMISSIONS_TARGET, delivery_body(tx, due)?)
     } else {
-        let body = serde_json::to_vec(&StateBody { submission: &submission });
-        ("/submissions/state", body.expect("a text is always JSON"))
+        let body = serde_json::to_vec(&SubmissionStateBody { submission: &submission });
+        (SUBMISSION_STATE_TARGET, body.expect("a text is always JSON"))
     };
     let request = DepartmentRequest {
         department: operation.department.clone(),
@@ -191,23 +155,19 @@ struct ParsedState {
 
 /// The state in an answer; `None` when it says nothing, and the call is repeated.
 fn parse_answer(answer: &DepartmentAnswer) -> Option<ParsedState> {
-    let is_short =
-        |text: &str, most: usize| text.chars().count() <= most && !text.chars().any(char::is_control);
-    let is_sentence = |words: &Bilingual| is_short(&words.zh, TEXT_MAX) && is_short(&words.en, TEXT_MAX);
     match answer.status {
         200 => {
-            let StateAnswer { state, number, text } = serde_json::from_slice(&answer.body).ok()?;
-            let state = SubmissionState::of_department(&state)?;
-            let number = number.filter(|number| is_short(number, NUMBER_MAX));
-            Some(ParsedState { state, number, text: text.filter(is_sentence) })
+            let answer = SubmissionStateAnswer::parse(&answer.body).ok()?.shown();
+            let state = SubmissionState::of_department(&answer.state)?;
+            Some(ParsedState { state, number: answer.number, text: answer.text })
         }
+        // Words that cannot be shown: the submission is refused all the same.
         422 => {
-            let RefusedBody { refused } = serde_json::from_slice(&answer.body).ok()?;
-            Some(ParsedState {
-                state: SubmissionState::Refused,
-                number: None,
-                text: Some(refused).filter(is_sentence),
-            })
+            let text = parse_refusal(&answer.body);
+            if matches!(text, Err(AnswerFault::Shape(_))) {
+                return None;
+            }
+            Some(ParsedState { state: SubmissionState::Refused, number: None, text: text.ok() })
         }
         409 => Some(ParsedState { state: SubmissionState::Conflict, number: None, text: None }),
         _ => None,

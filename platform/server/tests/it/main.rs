@@ -8,6 +8,7 @@ mod card_base;
 mod charges;
 mod claims;
 mod codes;
+mod department_api;
 mod departments;
 mod e_certificates;
 mod feed;
