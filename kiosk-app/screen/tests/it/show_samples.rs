@@ -1,6 +1,8 @@
 //! Sample views of data that is shown: many rows, and values as long as an answer may have.
 
-use view::{Body, Icon, Intent, LabelledValue, Lang, Page, Panel, RowCard, Rows, Text, TextId, Theme, View};
+use view::{
+    Action, Body, Icon, Intent, LabelledValue, Lang, Page, Panel, RowCard, Rows, Text, TextId, Theme, View,
+};
 
 use super::{SampleBuilder, action, data, pair};
 
@@ -80,15 +82,14 @@ impl SampleBuilder {
             Lang::En => 200,
         };
         let pages = panel.pages_of_values(self.theme, &[(8, long), (8, 20), (8, 16), (8, 13)]);
-        let body = Body::Details(all.into_iter().take(pages[0]).collect());
+        let body = Body::Details(all.into_iter().take(pages.first().copied().unwrap_or_default()).collect());
         let mut view = self.view(data("社区通知", "Community notices", self.lang), body);
         let (text, intent) = if pages.len() > 1 {
             (TextId::ShowNext, Intent::ShowPage(1))
         } else {
             (TextId::ShowList, Intent::Primary)
         };
-        view.actions = vec![action(text, true)];
-        view.actions[0].intent = intent;
+        view.actions = vec![Action { intent, ..action(text, true) }];
         view
     }
 

@@ -32,18 +32,26 @@ impl StepState for Show {
             Some(_) | None => 0,
         };
         let are_cards_shown = rows > 1 && self.opened.is_none();
-        match intent {
-            Intent::ToggleRow(at) if are_cards_shown && usize::from(at) < rows => {
+        // Leads back within the step, before it leads out of it.
+        let goes_back = matches!(intent, Intent::Back | Intent::Primary) && self.opened.is_some();
+        if let Intent::ToggleRow(at) = intent {
+            if are_cards_shown && usize::from(at) < rows {
                 (self.opened, self.values_page) = (Some(usize::from(at)), 0);
             }
-            Intent::ShowPage(page) if are_cards_shown => self.page = usize::from(page),
-            Intent::ShowPage(page) => self.values_page = usize::from(page),
-            Intent::SwitchTheme => (self.page, self.values_page) = (0, 0),
-            Intent::Back if !are_cards_shown && self.values_page > 0 => self.values_page -= 1,
-            Intent::Back | Intent::Primary if self.opened.is_some() => self.opened = None,
-            Intent::Primary => return StepFlow::Next,
-            Intent::Secondary => return StepFlow::Menu { declined: false },
-            _ => return back_by(intent),
+        } else if let Intent::ShowPage(page) = intent {
+            *(if are_cards_shown { &mut self.page } else { &mut self.values_page }) = usize::from(page);
+        } else if intent == Intent::SwitchTheme {
+            (self.page, self.values_page) = (0, 0);
+        } else if intent == Intent::Back && !are_cards_shown && self.values_page > 0 {
+            self.values_page -= 1;
+        } else if goes_back {
+            self.opened = None;
+        } else if intent == Intent::Primary {
+            return StepFlow::Next;
+        } else if intent == Intent::Secondary {
+            return StepFlow::Menu { declined: false };
+        } else {
+            return back_by(intent);
         }
         StepFlow::Stay
     }
