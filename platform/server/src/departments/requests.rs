@@ -32,15 +32,17 @@ struct OperationBody<'a> {
     level: Level,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
-    kiosk: KioskId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kiosk: Option<KioskId>,
 }
 
 /// On whose behalf, and where, a department is asked.
 pub(crate) struct Asker<'a> {
     pub(crate) resident: i64,
     pub(crate) level: Level,
-    pub(crate) kiosk: KioskId,
-    /// The service document that calls; `None` when bills are asked for once more at their payment.
+    /// `None`: a phone or a relying party asks.
+    pub(crate) kiosk: Option<KioskId>,
+    /// The service document that calls; `None` when bills are asked for once more at their payment, and where no kiosk asks.
     pub(crate) service: Option<&'a str>,
     pub(crate) consent: Option<ConsentId>,
 }

@@ -24,7 +24,7 @@ fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
 }
 
-/// The operations of the demo city.
+/// The operations and licence kinds of the demo city.
 pub(crate) fn operations() -> Operations {
     static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
         let mut all = Operations::default();
@@ -34,6 +34,11 @@ pub(crate) fn operations() -> Operations {
             let one =
                 Operations::parse(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
             all.add(one).unwrap();
+        }
+        for file in std::fs::read_dir(assets().join("licences")).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            all.add_licence(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
         }
         all
     });
@@ -128,10 +133,14 @@ impl Departments {
 
 /// The sandbox with a database in memory.
 pub(crate) fn sandbox_departments() -> sandbox::department::Departments {
+    sandbox_with(&DATA)
+}
+
+fn sandbox_with(data: &Arc<DepartmentData>) -> sandbox::department::Departments {
     let keys: BTreeMap<String, DepartmentKey> =
-        DATA.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap())).collect();
+        data.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap())).collect();
     let key = SecretKey::from_bytes(&PLATFORM_KEY).unwrap().public().to_string();
     let platform = PlatformIdentity { id: PLATFORM.into(), key: PublicKey::from_hex(&key).unwrap() };
     let database = Connection::open_in_memory().unwrap();
-    sandbox::department::Departments::open(database, Arc::clone(&DATA), keys, platform).unwrap()
+    sandbox::department::Departments::open(database, Arc::clone(data), keys, platform).unwrap()
 }
