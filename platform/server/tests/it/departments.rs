@@ -20,7 +20,7 @@ static DATA: LazyLock<Arc<DepartmentData>> = LazyLock::new(|| {
     Arc::new(read_departments(&assets.join("departments"), &assets.join("residents.toml")).unwrap())
 });
 
-fn assets() -> PathBuf {
+pub(crate) fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
 }
 
@@ -73,6 +73,12 @@ pub(crate) struct Departments {
 impl Departments {
     pub(crate) fn new() -> Self {
         Self { sandbox: sandbox_departments(), answering: Answering::Normal }
+    }
+
+    /// Departments with other data files than those of the demo.
+    pub(crate) fn with_data(directory: &Path) -> Self {
+        let data = Arc::new(read_departments(directory, &assets().join("residents.toml")).unwrap());
+        Self { sandbox: sandbox_with(&data), answering: Answering::Normal }
     }
 
     /// A department answers a call of the platform.
