@@ -383,7 +383,7 @@ fn wallet_without_library_says_so_and_without_one_kind_goes_on() {
 }
 
 #[test]
-fn relying_party_with_an_unknown_licence_or_item_stops_the_start() {
+fn relying_party_with_unknown_licence_or_item_stops_the_start() {
     for (licence, item, expected) in [
         ("senior", "over60", "licence `senior`, of which there is no file; there are: birth-certificate"),
         (
