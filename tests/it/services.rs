@@ -142,7 +142,7 @@ fn service_says_that_it_fails_without_department_or_link() {
 }
 
 /// The services that a resident of the demo city cannot use yet without a card's PIN or phone, and have tests of their own.
-const TESTED_ELSEWHERE: [&str; 3] = ["phone.pairing", "senior.card", "social-card.pin"];
+const TESTED_ELSEWHERE: [&str; 2] = ["phone.pairing", "social-card.pin"];
 
 #[test]
 fn every_service_has_a_scenario_with_a_visit() {

@@ -24,6 +24,16 @@ pub enum AnswerFieldType {
 const TEXT_MAX: usize = 200;
 
 impl AnswerFieldType {
+    /// Its name in documents and operations files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Text => "text",
+            Self::Money => "money",
+            Self::Date => "date",
+        }
+    }
+
     /// Whether a value is one of this type. It has no control character and at most 200 characters.
     #[must_use]
     pub fn accepts(self, value: &str) -> bool {

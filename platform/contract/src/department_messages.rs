@@ -82,8 +82,9 @@ pub struct OperationBody<'a> {
     /// The service document that asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<&'a str>,
-    /// Where.
-    pub kiosk: KioskId,
+    /// Where; `None` where no kiosk asks, but a phone or a relying party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kiosk: Option<KioskId>,
 }
 
 /// Body of a submission.

@@ -21,6 +21,7 @@ mod entry;
 mod envelope;
 mod evidence;
 mod id;
+mod licence;
 mod limits;
 mod money;
 mod names;
@@ -74,6 +75,10 @@ pub use evidence::{Evidence, IdentificationMethod, Level};
 pub use id::{
     ConsentId, IdError, KioskId, OrderId, Pseudonym, ReceiptId, RelyingPartyId, SubmissionId, TicketId,
     VisitId,
+};
+pub use licence::{
+    ItemMask, LICENCE_LIST, LicenceItem, LicenceKind, LicenceProblem, LicenceValidity, TrustLevel,
+    WatermarkPart, licence_of_operation,
 };
 pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS};
 pub use money::{Money, MoneyError};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer_schema::{AnswerFieldType, AnswerSchema};
 use crate::bilingual::Bilingual;
 use crate::evidence::Level;
+use crate::licence::{LicenceKind, LicenceProblem, added_field, added_fields};
 use crate::service::ServiceDocument;
 use crate::step::Step;
 use crate::toml_place::{Place, TomlError, parse_toml};
@@ -131,11 +132,12 @@ pub struct Department {
     pub name: Bilingual,
 }
 
-/// The departments and operations of a city, in one file for each department.
+/// The departments and operations of a city, in one file for each department, and the kinds of licence that its library gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
     departments: BTreeMap<DepartmentId, Department>,
     operations: BTreeMap<String, Operation>,
+    licences: BTreeMap<String, LicenceKind>,
 }
 
 #[derive(Deserialize)]
@@ -316,6 +318,33 @@ impl Operations {
         Ok(())
     }
 
+    /// Adds the licence kind of a file. The operations of the licence library must be there before.
+    ///
+    /// # Errors
+    /// [`TomlError`] with line and column in the licence file.
+    pub fn add_licence(&mut self, text: &str) -> Result<(), TomlError<LicenceProblem>> {
+        let kind = LicenceKind::parse(text)?;
+        let problem = if self.licences.contains_key(&kind.id) {
+            Err(LicenceProblem::Twice(kind.id.clone()))
+        } else {
+            kind.check_operations(self)
+        };
+        problem.map_err(|problem| TomlError::problem(text, &Place::top("id"), problem))?;
+        self.licences.insert(kind.id.clone(), kind);
+        Ok(())
+    }
+
+    /// The licence kind with this id.
+    #[must_use]
+    pub fn licence(&self, id: &str) -> Option<&LicenceKind> {
+        self.licences.get(id)
+    }
+
+    /// All licence kinds, by id.
+    pub fn licences(&self) -> impl Iterator<Item = &LicenceKind> {
+        self.licences.values()
+    }
+
     /// The operation with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Operation> {
@@ -401,10 +430,10 @@ impl Operations {
         if !fits {
             return Err(OperationMismatch::Kind { call, kind: operation.kind.name(), step });
         }
-        if let Some((field, _)) =
-            answer.iter().find(|(name, field)| operation.answer.get(*name) != Some(&field.kind()))
-        {
-            let fields = operation.answer.keys().cloned().collect::<Vec<_>>().join(", ");
+        let given = |name: &str| operation.answer.get(name).copied().or_else(|| added_field(&call, name));
+        if let Some((field, _)) = answer.iter().find(|(name, field)| given(name) != Some(field.kind())) {
+            let names = operation.answer.keys().map(String::as_str).chain(added_fields(&call));
+            let fields = names.collect::<Vec<_>>().join(", ");
             return Err(OperationMismatch::Field { call, field: field.clone(), fields });
         }
         if !with.keys().eq(operation.input.iter().collect::<std::collections::BTreeSet<_>>()) {
@@ -423,7 +452,8 @@ impl Operations {
 }
 
 /// The operations that the platform answers itself.
-const PLATFORM_OPERATIONS: [&str; 3] = ["licence.senior-card", "phone.pairing", "submissions.mine"];
+const PLATFORM_OPERATIONS: [&str; 4] =
+    ["licences.mine", "licences.show", "phone.pairing", "submissions.mine"];
 
 /// The names of the key field and of the money field of a bill; `None` where the fields are not those of a bill.
 #[must_use]

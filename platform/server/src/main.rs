@@ -120,6 +120,10 @@ struct Arguments {
     /// Directory of the operations that services may call: one file (`*.toml`) for each department.
     #[arg(long)]
     operations: PathBuf,
+    /// Directory of the licence kinds: one file (`*.toml`) for each; without this option the directory `licences` beside that of
+    /// the operations.
+    #[arg(long)]
+    licences: Option<PathBuf>,
     /// File of the departments: their base URLs, and the public keys that they sign their answers with.
     #[arg(long)]
     departments: PathBuf,
@@ -269,7 +273,7 @@ fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
         format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
         kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
         service_documents: read_service_documents(&arguments.services)?,
-        operations: read_operations(&arguments.operations)?,
+        operations: read_operations(arguments)?,
         departments: DepartmentDirectory::parse(
             &read_text(&arguments.departments)?,
             SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
@@ -308,13 +312,19 @@ fn read_code_authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAutho
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
-/// Reads the operations of all departments.
-fn read_operations(directory: &Path) -> anyhow::Result<Operations> {
+/// Reads the operations of all departments, and the licence kinds. A city without a licence library has no directory of kinds.
+fn read_operations(arguments: &Arguments) -> anyhow::Result<Operations> {
     let mut all = Operations::default();
-    for path in toml_files(directory)? {
+    for path in toml_files(&arguments.operations)? {
         let named = || path.display().to_string();
         let operations = Operations::parse(&read_text(&path)?).with_context(named)?;
         all.add(operations).with_context(named)?;
+    }
+    let beside = arguments.operations.parent().map(|parent| parent.join("licences"));
+    let licences = arguments.licences.clone().or(beside.filter(|directory| directory.is_dir()));
+    for path in licences.map(|directory| toml_files(&directory)).transpose()?.unwrap_or_default() {
+        let text = read_text(&path)?;
+        all.add_licence(&text).with_context(|| path.display().to_string())?;
     }
     Ok(all)
 }

@@ -16,7 +16,7 @@ use crate::config::catalogue::{CatalogueError, SignedCatalogue};
 use crate::config::code_authority::CodeAuthority;
 use crate::config::departments::{DepartmentDirectory, RegisteredDepartment};
 use crate::config::kiosks::RegisteredKiosk;
-use crate::config::relying_parties::RelyingParty;
+use crate::config::relying_parties::{RelyingParty, UnknownDisclosure};
 use crate::context::{PlatformConfig, RequestContext};
 use crate::demo::residents::DemoResident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
@@ -47,7 +47,7 @@ pub struct PlatformSetup {
     pub kiosks: Vec<RegisteredKiosk>,
     /// Texts of the service documents in force.
     pub service_documents: Vec<String>,
-    /// The operations that they may call, checked.
+    /// The operations that they may call, and the kinds of licence, checked.
     pub operations: Operations,
     /// The departments that the platform calls.
     pub departments: DepartmentDirectory,
@@ -70,6 +70,9 @@ pub enum PlatformOpenError {
     /// A service document is invalid.
     #[error("the service catalogue is invalid")]
     Catalogue(#[from] CatalogueError),
+    /// A relying party is registered for an e-certificate or item that there is not.
+    #[error("the registration of a relying party does not fit the licence files")]
+    RelyingParty(#[from] UnknownDisclosure),
 }
 
 /// The reference platform.
@@ -82,7 +85,8 @@ impl Platform {
     /// Opens the platform on a database, which may be empty, and signs the catalogue.
     ///
     /// # Errors
-    /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
+    /// [`PlatformOpenError`], when the database cannot be used, a service document is invalid, or a relying party is registered for
+    /// what no licence file has.
     pub fn open(db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
         schema::prepare_schema(&db)?;
         let kept = recovery_state::highest_generation(&db)?;
@@ -106,6 +110,7 @@ impl Platform {
             &setup.operations,
             &setup.catalogue_key,
         )?;
+        setup.relying_parties.iter().try_for_each(|party| party.check_licences(&setup.operations))?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;

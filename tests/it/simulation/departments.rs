@@ -85,6 +85,9 @@ pub(crate) fn operations() -> Operations {
         for text in texts("operations").values() {
             all.add(Operations::parse(text).unwrap()).unwrap();
         }
+        for text in texts("licences").values() {
+            all.add_licence(text).unwrap();
+        }
         all
     });
     OPERATIONS.clone()

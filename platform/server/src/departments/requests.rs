@@ -16,8 +16,9 @@ use crate::request_error::RequestError;
 pub(crate) struct Asker<'a> {
     pub(crate) resident: i64,
     pub(crate) level: Level,
-    pub(crate) kiosk: KioskId,
-    /// The service document that calls; `None` when bills are asked for once more at their payment.
+    /// `None`: a phone or a relying party asks.
+    pub(crate) kiosk: Option<KioskId>,
+    /// The service document that calls; `None` when bills are asked for once more at their payment, and where no kiosk asks.
     pub(crate) service: Option<&'a str>,
     pub(crate) consent: Option<ConsentId>,
 }

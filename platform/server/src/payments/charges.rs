@@ -85,7 +85,7 @@ impl AskedCharge {
         let asker = Asker {
             resident: visit.resident,
             level: visit.level,
-            kiosk: kiosk.id,
+            kiosk: Some(kiosk.id),
             service: None,
             consent: None,
         };

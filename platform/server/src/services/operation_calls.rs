@@ -6,6 +6,7 @@ use contract::{
     AnswerRow, CallAnswer, CallRequest, Level, Operation, OperationKind, ProblemCode, ServiceDocument, Step,
 };
 
+use super::licence_calls::LicenceCall;
 use super::platform_operation::PlatformOperation;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::consents::kiosk::use_consent;
@@ -36,11 +37,11 @@ pub(crate) fn call_operation(
         .filter(|document| document.profiles.contains(&kiosk.profile))
         .filter(|document| calls_of(document, &request.operation).next().is_some())
         .ok_or_else(|| not_offered("no service offered at this kiosk calls this operation"))?;
+    if let Some(call) = LicenceCall::from_request(config, &request)? {
+        return call.ask_library(context, kiosk, &visit, document, &request);
+    }
     if let Some(own) = PlatformOperation::from_name(&request.operation) {
         check_level(&visit, document.level.max(own.min_level()))?;
-        if own.is_personal_record() {
-            use_consent(context, kiosk, visit.resident, &request.service, request.consent)?;
-        }
         let rows = own.rows(context, kiosk, &visit)?;
         return Ok(PlatformResponse::json(&CallAnswer { rows, next: None, refused: None }).into());
     }
@@ -73,7 +74,7 @@ fn call_operation_of_department(
     let asker = Asker {
         resident: visit.resident,
         level: visit.level,
-        kiosk: kiosk.id,
+        kiosk: Some(kiosk.id),
         service: Some(&request.service),
         consent: request.consent.filter(|_| operation.personal),
     };
@@ -118,7 +119,8 @@ impl AskedOperation {
                 if operation.kind == OperationKind::Bills {
                     rows = list_bills(context, operation, self.resident, &self.input, rows)?;
                 }
-                let rows = rows.into_iter().map(|row| declared_fields(document, operation, row)).collect();
+                let rows =
+                    rows.into_iter().map(|row| declared_fields(document, &operation.name, row)).collect();
                 CallAnswer { rows, next, refused: None }
             }
         };
@@ -127,21 +129,24 @@ impl AskedOperation {
 }
 
 /// The fields that the service document declares: a service gets no more than it shows or uses.
-fn declared_fields(document: &ServiceDocument, operation: &Operation, row: AnswerRow) -> AnswerRow {
+pub(super) fn declared_fields(document: &ServiceDocument, operation: &str, row: AnswerRow) -> AnswerRow {
     let is_declared = |name: &str| {
-        calls_of(document, &operation.name)
+        calls_of(document, operation)
             .any(|step| document.answer_schema(step.id()).is_some_and(|answer| answer.contains_key(name)))
     };
     row.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }
 
 /// The steps of a document that call an operation.
-fn calls_of<'a>(document: &'a ServiceDocument, operation: &'a str) -> impl Iterator<Item = &'a Step> {
+pub(super) fn calls_of<'a>(
+    document: &'a ServiceDocument,
+    operation: &'a str,
+) -> impl Iterator<Item = &'a Step> {
     let is_call = move |step: &&Step| matches!(step, Step::Query { call, .. } | Step::Ticket { call, .. } if call == operation);
     document.steps.iter().filter(is_call)
 }
 
-fn check_level(visit: &OpenVisit, needed: Level) -> Result<(), RequestError> {
+pub(super) fn check_level(visit: &OpenVisit, needed: Level) -> Result<(), RequestError> {
     if visit.level < needed {
         return Err(ProblemCode::LevelTooLow
             .into_problem("the visit's level is too low for this operation")
@@ -161,6 +166,6 @@ fn check_input(operation: &Operation, input: &BTreeMap<String, String>) -> Resul
     if is_whole { Ok(()) } else { Err(malformed_request("the inputs are not those of the operation")) }
 }
 
-fn not_offered(title: &str) -> RequestError {
+pub(super) fn not_offered(title: &str) -> RequestError {
     ProblemCode::NotOffered.into_problem(title).into()
 }

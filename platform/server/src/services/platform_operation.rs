@@ -1,22 +1,18 @@
-//! The operations that the platform answers itself. All others are departments', see `operations.toml`.
+//! The operations that the platform answers itself. All others are departments', see `operations.toml`; those about licences are in
+//! `licence_calls.rs`.
 
 use contract::{AnswerRow, Evidence, Level, ProblemCode};
 
-use crate::config::disclosures::ECertificateKind;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
-use crate::e_certificates::e_certificate_at_kiosk;
 use crate::phones::pairings;
 use crate::request_error::RequestError;
-use crate::services::city_date;
 use crate::submissions::list::submissions_of;
 use crate::visits::identify::OpenVisit;
 
 /// An operation of the platform itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PlatformOperation {
-    /// Senior citizen card (老年人优待证).
-    SeniorCard,
     /// Pairing a phone for resident codes (开通渝快码).
     PhonePairing,
     /// What the resident has submitted to departments, and its state (我的办件).
@@ -26,16 +22,10 @@ pub(crate) enum PlatformOperation {
 impl PlatformOperation {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
-            "licence.senior-card" => Some(Self::SeniorCard),
             "phone.pairing" => Some(Self::PhonePairing),
             "submissions.mine" => Some(Self::MySubmissions),
             _ => None,
         }
-    }
-
-    /// Whether the answer is a personal record, which needs a consent (I4) even if the service document asks for none.
-    pub(crate) const fn is_personal_record(self) -> bool {
-        matches!(self, Self::SeniorCard)
     }
 
     /// Minimum level of the visit, which a service document cannot lower. Pairing needs a proven identity, so that a
@@ -43,7 +33,7 @@ impl PlatformOperation {
     pub(crate) const fn min_level(self) -> Level {
         match self {
             Self::PhonePairing => Level::Proven,
-            Self::SeniorCard | Self::MySubmissions => Level::Recognised,
+            Self::MySubmissions => Level::Recognised,
         }
     }
 
@@ -55,29 +45,10 @@ impl PlatformOperation {
         visit: &OpenVisit,
     ) -> Result<Vec<AnswerRow>, RequestError> {
         match self {
-            Self::SeniorCard => Ok(senior_card(context, visit.resident)?),
             Self::PhonePairing => offer_phone_pairing(context, kiosk, visit),
             Self::MySubmissions => Ok(submissions_of(context, visit.resident)?),
         }
     }
-}
-
-fn row<const N: usize>(fields: [(&str, String); N]) -> AnswerRow {
-    fields.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
-fn senior_card(context: &RequestContext<'_>, resident: i64) -> rusqlite::Result<Vec<AnswerRow>> {
-    let held = e_certificate_at_kiosk(context, ECertificateKind::SeniorCard, resident)?;
-    let shown = held.map(|held| {
-        row([
-            ("name", held.name),
-            ("id-number", held.id_number),
-            ("issuer", held.issuer.to_owned()),
-            ("standing", "有效".to_owned()),
-            ("as-of", city_date(context.now)),
-        ])
-    });
-    Ok(shown.into_iter().collect())
 }
 
 /// Offers a pairing code for a phone. Only a visit with an authenticated card and its PIN may bind a phone: a phone
@@ -96,5 +67,5 @@ fn offer_phone_pairing(
         return Err(ProblemCode::NotOffered.into_problem("this platform issues no signed codes").into());
     }
     let code = pairings::offer_pairing(context, kiosk, visit.resident)?;
-    Ok(vec![row([("code", code)])])
+    Ok(vec![AnswerRow::from([("code".to_owned(), code)])])
 }

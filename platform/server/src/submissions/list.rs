@@ -3,8 +3,8 @@
 use contract::{AnswerRow, KioskId, SubmissionId, UnixMs};
 
 use super::state::SubmissionState;
+use crate::city_time::city_date;
 use crate::context::RequestContext;
-use crate::services::city_date;
 use crate::store::columns::{from_id_column, from_json_column, from_ms_column};
 
 /// Most submissions that are listed, the newest first.

@@ -20,11 +20,11 @@ static DATA: LazyLock<Arc<DepartmentData>> = LazyLock::new(|| {
     Arc::new(read_departments(&assets.join("departments"), &assets.join("residents.toml")).unwrap())
 });
 
-fn assets() -> PathBuf {
+pub(crate) fn assets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets")
 }
 
-/// The operations of the demo city.
+/// The operations and licence kinds of the demo city.
 pub(crate) fn operations() -> Operations {
     static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
         let mut all = Operations::default();
@@ -34,6 +34,11 @@ pub(crate) fn operations() -> Operations {
             let one =
                 Operations::parse(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
             all.add(one).unwrap();
+        }
+        for file in std::fs::read_dir(assets().join("licences")).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            all.add_licence(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
         }
         all
     });
@@ -68,6 +73,12 @@ pub(crate) struct Departments {
 impl Departments {
     pub(crate) fn new() -> Self {
         Self { sandbox: sandbox_departments(), answering: Answering::Normal }
+    }
+
+    /// Departments with other data files than those of the demo.
+    pub(crate) fn with_data(directory: &Path) -> Self {
+        let data = Arc::new(read_departments(directory, &assets().join("residents.toml")).unwrap());
+        Self { sandbox: sandbox_with(&data), answering: Answering::Normal }
     }
 
     /// A department answers a call of the platform.
@@ -128,10 +139,14 @@ impl Departments {
 
 /// The sandbox with a database in memory.
 pub(crate) fn sandbox_departments() -> sandbox::department::Departments {
+    sandbox_with(&DATA)
+}
+
+fn sandbox_with(data: &Arc<DepartmentData>) -> sandbox::department::Departments {
     let keys: BTreeMap<String, DepartmentKey> =
-        DATA.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap())).collect();
+        data.ids().map(|id| (id.to_owned(), DepartmentKey::from_bytes(&secret(id)).unwrap())).collect();
     let key = SecretKey::from_bytes(&PLATFORM_KEY).unwrap().public().to_string();
     let platform = PlatformIdentity { id: PLATFORM.into(), key: PublicKey::from_hex(&key).unwrap() };
     let database = Connection::open_in_memory().unwrap();
-    sandbox::department::Departments::open(database, Arc::clone(&DATA), keys, platform).unwrap()
+    sandbox::department::Departments::open(database, Arc::clone(data), keys, platform).unwrap()
 }

@@ -19,6 +19,7 @@ mod identify;
 mod interleavings;
 mod kiosk_client;
 mod kiosk_listener;
+mod licences;
 mod maintenance;
 mod pages;
 mod pairing;

@@ -64,9 +64,11 @@ fn e_certificate_needs_consent_and_is_masked() {
     };
     assert_eq!(ask(&mut city, ZHANG_GUIYING, None), Err(ProblemCode::ConsentMissing));
     let rows = ask(&mut city, ZHANG_GUIYING, Some(77)).unwrap();
-    let declared = ["as-of", "id-number", "issuer", "name", "standing"];
+    let declared = ["as-of", "id-number", "issuer", "name", "standing", "validity", "watermark"];
     assert_eq!(rows[0].keys().collect::<Vec<_>>(), declared);
     assert_eq!((rows[0]["name"].as_str(), rows[0]["id-number"].as_str()), ("张*英", "5001**********0422"));
+    assert_eq!((rows[0]["standing"].as_str(), rows[0]["as-of"].as_str()), ("有效", "2026-11-24"));
+    assert!(rows[0]["watermark"].starts_with("仅用于：查看您的电子老年人优待证；"), "{:?}", rows[0]);
     assert_eq!(ask(&mut city, WANG_JIANGUO, Some(78)), Ok(vec![]), "he is not sixty");
 }
 

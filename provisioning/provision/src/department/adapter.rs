@@ -143,7 +143,7 @@ impl Adapter {
             consent: operation.personal.then(|| ConsentId::from_entropy(id)),
             level: operation.level.max(Level::Recognised),
             service: Some("department.check"),
-            kiosk: self.kiosk,
+            kiosk: Some(self.kiosk),
         };
         let target = if is_ticket {
             contract::TICKETS_TARGET.to_owned()

@@ -33,7 +33,7 @@ pub(super) fn row_card(
     let title = words.next().map(|(_, _, value)| value).or_else(|| amount.clone())?;
     let mut rest: Vec<String> = words.map(|(_, _, value)| value).filter(|value| !value.is_empty()).collect();
     if let Some(payee) = row.get("payee") {
-        rest.insert(0, payee.to_string());
+        rest.push(payee.to_string());
     }
     let (title_max, details) = longest_texts(view.data.theme, amount.is_some());
     let title = shortened(&title, title_max);
