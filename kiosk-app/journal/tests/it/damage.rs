@@ -365,28 +365,39 @@ fn damage_found_at_run_time_is_found_again_after_a_failed_epoch() {
 
 #[test]
 fn damage_found_at_run_time_begins_one_epoch() {
-    let places = [(0, true), (1, true), (2, true), (3, true), (1, false), (2, false), (3, false)];
-    for (at, is_header) in places {
+    // The segment of number 4 is the current one.
+    let places = (0..5).flat_map(|at| [(at, 5), (at, 250)]).filter(|place| *place != (0, 250));
+    // A visit may end before the epoch begins. Its record goes into the current segment.
+    for ((at, place), is_appended) in places.flat_map(|place| [(place, false), (place, true)]) {
+        let what = format!("segment {at}, byte {place}, appended: {is_appended}");
         let disk = SharedDisk::default();
         *disk.lock() = with_segments(4);
         let (mut journal, _) = open(disk.clone(), 9);
         let name = segment_names(&mut disk.lock()).remove(at);
-        let place = if is_header { 5 } else { disk.lock().file_len(&name) - 250 };
+        let is_header = place == 5;
+        let place = if is_header { 5 } else { disk.lock().file_len(&name) - place };
         disk.lock().flip_bit(&name, place);
-        let epoch = journal.head().epoch;
-        deliverable(&mut journal, epoch);
-        assert!(journal.needs_new_epoch(), "segment {at}, header: {is_header}");
+        let old = journal.head().epoch;
+        deliverable(&mut journal, old);
+        assert!(journal.needs_new_epoch(), "{what}");
+        if is_appended {
+            journal.append(&[entry(13)], NOW, &mut entropy(11)).unwrap();
+        }
         journal.begin_epoch(&[], NOW, &mut entropy(10)).unwrap();
         let stem = name.split('.').next().unwrap();
         let is_listed = segment_names(&mut disk.lock()).iter().any(|name| name.starts_with(stem));
-        assert_eq!(is_listed, !is_header, "segment {at}: a part of it can be read, or it is set aside");
+        assert_eq!(is_listed, !is_header, "{what}: a part of it can be read, or it is set aside");
+        deliverable(&mut journal, old);
+        assert!(!journal.needs_new_epoch(), "{what}: found again");
+        drop(journal);
         for life in 20..22 {
             let (mut journal, report) = open(disk.clone(), life);
             for epoch in journal.epochs() {
                 deliverable(&mut journal, epoch);
             }
-            let found = report.new_epoch || journal.needs_new_epoch();
-            assert!(!found, "segment {at}, header: {is_header}: found again in life {life}");
+            assert!(!report.new_epoch && !journal.needs_new_epoch(), "{what}: found again in life {life}");
+            let count = if is_appended { 13 } else { 12 };
+            assert_eq!(journal.state(), &VisitList(expected(count)), "{what}");
         }
     }
 }
