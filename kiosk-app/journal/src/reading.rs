@@ -141,19 +141,14 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         Ok((from, records))
     }
 
-    /// The records of a segment after this number cannot be read.
+    /// The records of a segment after this number cannot be read. It stays until the next epoch begins, which is at once: records may
+    /// still be appended to the current one.
     fn give_up_rest(&mut self, at: usize, readable: u64) {
-        let is_current = at.saturating_add(1) == self.segments.len();
         let Some(segment) = self.segments.get_mut(at) else { return };
         self.read_position = None;
         self.damaged.push(segment.name.clone());
         let (before, last_seq) = (segment.before, segment.last_seq);
-        // Records are appended to the current segment until the next epoch begins, which is at once.
-        if readable > segment.before.seq || is_current {
-            segment.last_seq = readable;
-        } else {
-            self.segments.remove(at);
-        }
+        segment.last_seq = readable;
         if readable == before.seq {
             self.extend_one_before(at, before, last_seq);
         }
