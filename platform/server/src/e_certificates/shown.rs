@@ -78,12 +78,12 @@ pub(crate) fn licence_entries(
     today: &str,
 ) -> Vec<AnswerRow> {
     let items = masked_items(kind, held).map(|(item, value)| format!("{}：{value}", item.title.zh));
-    let head = [kind.title.zh.clone()];
+    // What it may be used for stands first: on a small panel the rest is on further pages.
+    let head = [kind.title.zh.clone(), watermark.to_owned()];
     let foot = [
         format!("有效期：{}", held.state.period()),
         format!("发证单位：{}", kind.issuer.zh),
         format!("{}，{today} 查询", held.state.standing.words().0),
-        watermark.to_owned(),
     ];
     let all = head.into_iter().chain(items).chain(foot);
     all.map(|text| row([("entry", text.chars().take(FIELD_MAX).collect())])).collect()
