@@ -272,7 +272,7 @@ impl SubmissionStateAnswer {
         if !self.number.as_ref().is_none_or(|number| is_short(number, CASE_NUMBER_MAX)) {
             return Err(AnswerFault::Words("number", CASE_NUMBER_MAX));
         }
-        if !self.text.as_ref().is_none_or(|text| are_short(text)) {
+        if !self.text.as_ref().is_none_or(are_short) {
             return Err(AnswerFault::Words("text", WORDS_MAX));
         }
         Ok(())
