@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context as _, Result};
-use contract::{Bilingual, ServiceDocument, Step};
+use contract::{Bilingual, Scene, ServiceDocument, Step};
 use view::{Lang, Text, TextId, Texts};
 
 use crate::repository::{service_files, services_folder};
@@ -138,6 +138,27 @@ impl ScreenTexts {
             ScreenText::Data(data) => data.clone(),
         };
         Ok(TextPattern::new(&words))
+    }
+
+    /// The name of the scene that a service belongs to.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn scene_of(&self, service: &str) -> Result<ScreenText> {
+        Ok(ScreenText::Fixed(match self.service(service)?.scene {
+            Scene::Medical => TextId::SceneMedical,
+            Scene::SocialInsurance => TextId::SceneSocialInsurance,
+            Scene::Living => TextId::SceneLiving,
+            Scene::Tax => TextId::SceneTax,
+            Scene::Fines => TextId::SceneFines,
+            Scene::Certificates => TextId::SceneCertificates,
+            Scene::Transport => TextId::SceneTransport,
+            Scene::Culture => TextId::SceneCulture,
+            Scene::Hall => TextId::SceneHall,
+            Scene::Identity => TextId::SceneIdentity,
+            Scene::Card => TextId::SceneCard,
+            Scene::Community => TextId::SceneCommunity,
+        }))
     }
 
     fn fixed(&self, lang: Lang, id: TextId) -> String {

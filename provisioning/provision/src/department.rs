@@ -28,7 +28,7 @@ use crate::{keys, service};
 #[derive(Subcommand)]
 pub(crate) enum DepartmentCommand {
     /// Checks an adapter against the department contract, without the platform. One line for each check; exit code 1 if one failed.
-    Check(CheckArguments),
+    Check(Box<CheckArguments>),
 }
 
 /// Arguments of the check.

@@ -94,7 +94,7 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
         "^[0-9a-f]{64}$" => bytes.len() == 64 && is_hex(),
         "^[0-9a-f]{128}$" => bytes.len() == 128 && is_hex(),
         "^[0-9a-fA-F]{128}$" => bytes.len() == 128 && bytes.iter().all(u8::is_ascii_hexdigit),
-        "^([0-9a-f]{2})+$" => !bytes.is_empty() && bytes.len() % 2 == 0 && is_hex(),
+        "^([0-9a-f]{2})+$" => !bytes.is_empty() && bytes.len().is_multiple_of(2) && is_hex(),
         "^[0-9]+$" => !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit),
         "^[0-9]{17}[0-9X]$" => {
             bytes.len() == 18
