@@ -94,8 +94,9 @@ pub struct SubmissionBody<'a> {
     pub submission: &'a str,
     /// The operation.
     pub operation: &'a str,
-    /// Who submitted it.
-    pub person: DepartmentPerson,
+    /// Who submitted it; `None` where the platform was restored from a backup and has forgotten it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<DepartmentPerson>,
     /// What was entered, see [`SealedSubmission`](crate::SealedSubmission).
     pub sealed: &'a str,
     /// SM3 of what was entered.

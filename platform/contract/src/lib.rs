@@ -106,6 +106,6 @@ pub use site::{
 };
 pub use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, sm3, to_hex, to_hex_upper};
 pub use step::Step;
-pub use submission::{DepartmentKey, DepartmentKeys, SealedSubmission};
+pub use submission::{DepartmentKey, DepartmentKeys, SealedSubmission, SubmittingPerson};
 pub use time::UnixMs;
 pub use toml_place::{TomlError, TomlProblem, parse_toml};

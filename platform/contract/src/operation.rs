@@ -16,6 +16,7 @@ use crate::evidence::Level;
 use crate::licence::{LicenceKind, LicenceProblem, added_field, added_fields};
 use crate::service::ServiceDocument;
 use crate::step::Step;
+use crate::submission::is_input_name;
 use crate::toml_place::{Place, TomlError, parse_toml};
 
 /// Most bytes of an operations file that is parsed.
@@ -276,7 +277,7 @@ impl Operations {
         if !self.departments.contains_key(&operation.department) {
             return Err(("department", OperationsProblem::Department(operation.department.clone())));
         }
-        if let Some(input) = operation.input.iter().find(|input| !is_name(input)) {
+        if let Some(input) = operation.input.iter().find(|input| !is_name(input) || !is_input_name(input)) {
             return Err(("input", OperationsProblem::Name(input.clone())));
         }
         for (at, input) in operation.input.iter().enumerate() {

@@ -49,6 +49,25 @@ impl Statement for DepartmentKeys {
     }
 }
 
+/// Keys of the sealed object beside the inputs. No operation has an input of these names.
+const SALT: &str = "salt";
+const PERSON_ID_NUMBER: &str = "person.id-number";
+const PERSON_NAME: &str = "person.name";
+
+/// Whether a name is free for an input.
+pub(crate) fn is_input_name(name: &str) -> bool {
+    name != SALT && !name.starts_with("person.")
+}
+
+/// Who submits. No `Debug`: personal data.
+#[derive(Clone, Copy)]
+pub struct SubmittingPerson<'a> {
+    /// 公民身份号码.
+    pub id_number: &'a str,
+    /// 姓名.
+    pub name: &'a str,
+}
+
 /// What a resident entered, sealed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedSubmission {
@@ -59,13 +78,15 @@ pub struct SealedSubmission {
 }
 
 impl DepartmentKey {
-    /// Seals the inputs. `seed` must be fresh: all secret values are derived from it.
+    /// Seals the inputs, and who submits them where the kiosk knows it: the record then needs nothing that a platform could have
+    /// forgotten. `seed` must be fresh: all secret values are derived from it.
     ///
     /// # Panics
     /// Never: the JSON is not empty, the key is a point other than infinity, and the randomness does not fail.
     #[must_use]
     pub fn seal(
         &self,
+        person: Option<SubmittingPerson<'_>>,
         input: &BTreeMap<String, Zeroizing<String>>,
         seed: &Zeroizing<[u8; 32]>,
     ) -> SealedSubmission {
@@ -75,7 +96,11 @@ impl DepartmentKey {
         let salt = Zeroizing::new(to_hex(salt.as_slice()));
         let mut whole: BTreeMap<&str, &str> =
             input.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        whole.insert("salt", salt.as_str());
+        whole.insert(SALT, salt.as_str());
+        if let Some(SubmittingPerson { id_number, name }) = person {
+            whole.insert(PERSON_ID_NUMBER, id_number);
+            whole.insert(PERSON_NAME, name);
+        }
         let json = Zeroizing::new(serde_json::to_vec(&whole).expect("texts by name are always JSON"));
         let sealed = EncryptingKey::new(self.key.to_curve_key()).encrypt_der(&mut drawn, &json).expect(
             "a point other than infinity, a message that is not empty, randomness that does not fail",
@@ -99,7 +124,8 @@ mod tests {
     #[test]
     fn department_opens_what_was_sealed_and_no_two_seals_are_alike() {
         let input = BTreeMap::from([("phone".to_owned(), Zeroizing::new("13800000000".to_owned()))]);
-        let seal = |seed| key().seal(&input, &Zeroizing::new([seed; 32]));
+        let person = SubmittingPerson { id_number: "500112194803150422", name: "张桂英" };
+        let seal = |seed| key().seal(Some(person), &input, &Zeroizing::new([seed; 32]));
         let (one, other) = (seal(1), seal(2));
         assert_ne!(one.sealed, other.sealed);
         assert_ne!(one.hash, other.hash, "the hash does not show that the content is the same");
@@ -110,6 +136,8 @@ mod tests {
         let opened = DecryptingKey::from_slice(&[7; 32]).unwrap().decrypt_der(&bytes).unwrap();
         let opened_input: BTreeMap<String, String> = serde_json::from_slice(&opened).unwrap();
         assert_eq!(opened_input["phone"], "13800000000");
+        assert_eq!(opened_input["person.id-number"], "500112194803150422");
+        assert_eq!(opened_input["person.name"], "张桂英");
         assert_eq!(opened_input["salt"].len(), 32);
         assert_eq!(from_hex::<32>(&one.hash), Some(sm3(&[&opened])));
     }

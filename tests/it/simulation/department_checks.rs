@@ -14,7 +14,9 @@ pub(super) struct DepartmentCounts {
 
 /// Each submission that is recorded is at its department. One that no record names any more was delivered before its record was
 /// lost on both sides.
-pub(super) fn check_departments(world: &Simulator, entries: &[Entry]) -> DepartmentCounts {
+pub(super) fn check_departments(world: &mut Simulator, entries: &[Entry]) -> DepartmentCounts {
+    let page = String::from_utf8(world.city.page("/admin", world.wall(), 3)).unwrap();
+    let incidents: Vec<&str> = page.split("<tr>").filter(|row| row.contains("submission ")).collect();
     let recorded: BTreeSet<String> = entries
         .iter()
         .filter_map(|entry| {
@@ -23,7 +25,10 @@ pub(super) fn check_departments(world: &Simulator, entries: &[Entry]) -> Departm
         .collect();
     let delivered: BTreeSet<String> = world.city.departments.submissions().unwrap().into_iter().collect();
     let missing: Vec<_> = recorded.difference(&delivered).collect();
-    assert!(missing.is_empty(), "submissions are recorded and not delivered: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "submissions are recorded and not delivered: {missing:?}; incidents: {incidents:?}"
+    );
     if world.kiosks.iter().all(|kiosk| !kiosk.has_lost_records) {
         let unknown: Vec<_> = delivered.difference(&recorded).collect();
         assert!(unknown.is_empty(), "submissions were delivered that no kiosk recorded: {unknown:?}");

@@ -56,6 +56,7 @@ pub(super) fn code_insurance_proof(context: &mut ScenarioContext) -> Result<()> 
         || paper.clone(),
     );
     context.first_kiosk()?.tap_button(TextId::Finish)?;
+    context.first_kiosk()?.tap_button(TextId::FootHome)?;
     context.first_kiosk()?.tap_button(TextId::FootElder)?;
     context.first_kiosk()?.wait_for_text(TextId::FootStandard)?;
     context.capture_screen("menu in large text")?;

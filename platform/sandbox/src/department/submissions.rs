@@ -10,7 +10,7 @@ use super::effects;
 use super::sealed;
 use super::signatures::{sm3, to_hex};
 use super::tickets::{stored_ms, today};
-use super::wire::{Failure, Input, StateRequest, SubmissionAnswer, SubmissionRequest, check_id};
+use super::wire::{Failure, Input, Person, StateRequest, SubmissionAnswer, SubmissionRequest, check_id};
 
 /// A state that a submission has from some time on.
 #[derive(Serialize, Deserialize)]
@@ -23,6 +23,8 @@ struct Stage {
 /// A submission that was received.
 struct Received {
     digest: String,
+    /// 公民身份号码 of the person; empty where nobody is named.
+    person: String,
     number: String,
     course: Vec<Stage>,
     refused: Option<Words>,
@@ -36,12 +38,16 @@ pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failur
         .file
         .submission(&request.operation)
         .ok_or(Failure::Unknown("the department takes no such submission"))?;
-    let id_number = request.person.as_ref().map_or("", |person| &person.id_number);
     let sealed = request.sealed.unwrap_or_default().to_ascii_lowercase();
-    let content = format!("{}\n{id_number}\n{sealed}", request.operation);
+    // Not of the person: a platform that was restored from a backup may have forgotten them.
+    let content = format!("{}\n{sealed}", request.operation);
     let digest = to_hex(&sm3(&[content.as_bytes()]));
     if let Some(before) = received(call, &request.submission)? {
-        if before.digest != digest {
+        let is_named_otherwise = request
+            .person
+            .as_ref()
+            .is_some_and(|person| !before.person.is_empty() && person.id_number != before.person);
+        if before.digest != digest || is_named_otherwise {
             return Err(Failure::Conflict("this submission came before, with other content"));
         }
         return Ok(match &before.refused {
@@ -49,7 +55,7 @@ pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failur
             None => answer(call, before),
         });
     }
-    let input = if sealed.is_empty() {
+    let mut input = if sealed.is_empty() {
         Input::new()
     } else {
         let opened = sealed::open(call.key, &sealed);
@@ -61,11 +67,13 @@ pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failur
         }
         opened.fields
     };
-    let asked = Asked { id: &request.submission, person: request.person.as_ref(), input: &input };
+    let person = submitting_person(&mut input, request.person)?;
+    let asked = Asked { id: &request.submission, person: person.as_ref(), input: &input };
     let refused = refusal(call, kind, asked)?;
     let mut context = call.context(asked);
     let number = kind.number.get_ref().evaluate(&context);
-    let received = Received { digest, number, course: course(call, kind), refused: refused.cloned() };
+    let person = person.as_ref().map_or_else(String::new, |person| person.id_number.clone());
+    let received = Received { digest, person, number, course: course(call, kind), refused: refused.cloned() };
     store(call, asked, &request.operation, &received)?;
     if let Some(words) = refused {
         return Ok(Outcome::refused(words));
@@ -74,6 +82,19 @@ pub(crate) fn submission(call: &Call<'_>, body: &[u8]) -> Result<Outcome, Failur
     context.words.insert("state".to_owned(), kind.state.words().to_owned());
     effects::apply(call, &kind.effects, &context, Some(&request.submission))?;
     Ok(answer(call, received))
+}
+
+/// Who submitted: as the kiosk sealed it and as the platform names them, where each knows it.
+fn submitting_person(input: &mut Input, named: Option<Person>) -> Result<Option<Person>, Failure> {
+    let sealed = input.remove("person.id-number").zip(input.remove("person.name"));
+    match (sealed, named) {
+        (Some((id_number, _)), Some(named)) if id_number != named.id_number => {
+            Err(Failure::Malformed("the person whom the kiosk sealed is not the one whom the platform names"))
+        }
+        (_, Some(named)) => Ok(Some(named)),
+        (Some((id_number, name)), None) => Ok(Some(Person { id_number, name })),
+        (None, None) => Ok(None),
+    }
 }
 
 fn refusal<'k>(
@@ -141,14 +162,15 @@ fn store(call: &Call<'_>, asked: Asked<'_>, operation: &str, received: &Received
 
 fn received(call: &Call<'_>, submission: &str) -> rusqlite::Result<Option<Received>> {
     let mut select = call.db.prepare_cached(
-        "SELECT digest, number, course, refused FROM submissions WHERE department = ?1 AND submission = ?2",
+        "SELECT digest, number, course, refused, person FROM submissions WHERE department = ?1 AND submission = ?2",
     )?;
     select
         .query_row(params![call.department, submission], |row| {
             let course: String = row.get(2)?;
             let refused: Option<String> = row.get(3)?;
             let refused = refused.and_then(|text| serde_json::from_str(&text).ok());
-            Ok(Received { digest: row.get(0)?, number: row.get(1)?, course: from_json(&course), refused })
+            let (digest, number, person) = (row.get(0)?, row.get(1)?, row.get(4)?);
+            Ok(Received { digest, person, number, course: from_json(&course), refused })
         })
         .optional()
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use contract::{DEVICE_HEADER, DepartmentId, SIGNATURE_HEADER, TIME_HEADER};
+use reqwest::redirect::Policy;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -67,7 +68,9 @@ impl DepartmentClients {
         departments: impl Iterator<Item = &'a RegisteredDepartment>,
     ) -> Result<Self, ShellError> {
         let client = |department: &RegisteredDepartment| {
-            let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+            // A redirect would take a signed request with personal data to another host.
+            let builder = reqwest::Client::builder().redirect(Policy::none());
+            let http = builder.timeout(ANSWER_TIMEOUT).build()?;
             let (url, places) = (department.url.clone(), Semaphore::new(IN_PROGRESS_MAX));
             Ok((department.id.clone(), DepartmentClient { url, http, places, state: Mutex::default() }))
         };

@@ -133,9 +133,9 @@ CREATE TABLE IF NOT EXISTS postings (
     PRIMARY KEY ([order], department)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS postings_to_send ON postings (next_ms) WHERE state = 'open';
--- I2: a submission is delivered to its department once; `next_ms` is when it is sent or asked about next, NULL when it is decided.
+-- I2: a submission is delivered to its department once; `resident` is NULL where a restore has forgotten whom the kiosk means; `next_ms` is when it is sent or asked about next, NULL when it is decided.
 CREATE TABLE IF NOT EXISTS submissions (
-    resident    INTEGER NOT NULL,
+    resident    INTEGER,
     submission  TEXT NOT NULL PRIMARY KEY,
     device      TEXT NOT NULL,
     service     TEXT NOT NULL,

@@ -26,7 +26,7 @@ const STATE_PAUSE_MAX_MS: u64 = 6 * 3_600_000;
 
 /// A submission that is to be delivered or asked about.
 struct DueSubmission {
-    resident: i64,
+    resident: Option<i64>,
     submission: String,
     operation: String,
     state: SubmissionState,
@@ -96,7 +96,7 @@ fn build_call(
 }
 
 fn delivery_body(tx: &Transaction<'_>, due: &DueSubmission) -> rusqlite::Result<Vec<u8>> {
-    let person = person(tx, due.resident)?;
+    let person = due.resident.map(|resident| person(tx, resident)).transpose()?;
     tx.query_row(
         "SELECT sealed, hash, level, service, version, device, recorded_ms FROM submissions WHERE submission = ?1",
         [&due.submission],

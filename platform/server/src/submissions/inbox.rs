@@ -21,10 +21,12 @@ pub(crate) fn take_submission(
         return Ok(());
     };
     let device = header.device.to_string();
-    let Some(resident) = resident_of(tx, &device, *resident)? else {
-        let what = "a submission names a resident that the kiosk cannot know: it is kept in the kiosk's records and not delivered";
-        return record_incident(tx, &format!("submission {submission}"), what, to_ms_column(now));
-    };
+    let resident = resident_of(tx, &device, *resident)?;
+    if resident.is_none() {
+        let what = "a submission names a resident whom this database does not know, as after a restore: the department knows them from \
+                    what is sealed, but they do not see its state at kiosks";
+        record_incident(tx, &format!("submission {submission}"), what, to_ms_column(now))?;
+    }
     tx.execute(
         "INSERT INTO submissions (resident, submission, device, service, version, operation, sealed, hash, level, offline,
              recorded_ms, state, next_ms)

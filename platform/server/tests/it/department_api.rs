@@ -189,7 +189,7 @@ fn submitted(city: &mut CityFixture) {
     let text = |text: &str| Zeroizing::new(text.to_owned());
     let input =
         BTreeMap::from([("phone".to_owned(), text("13800000000")), ("residence".to_owned(), text("here"))]);
-    let sealed = key.seal(&input, &Zeroizing::new([1; 32]));
+    let sealed = key.seal(None, &input, &Zeroizing::new([1; 32]));
     let mut log = KioskLog::new(TestKiosk::One, 1);
     log.append_entry(&Entry::Submitted {
         submission: SubmissionId::from_entropy(1),

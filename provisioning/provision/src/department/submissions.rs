@@ -133,7 +133,7 @@ impl Case {
         let input = input.iter().map(|(name, value)| (name.clone(), Zeroizing::new(value.clone()))).collect();
         Ok(Self {
             submission: format!("{:032x}", new_id()?),
-            sealed: key.seal(&input, &keys::random_bytes::<32>()?),
+            sealed: key.seal(None, &input, &keys::random_bytes::<32>()?),
             recorded_ms: i64::try_from(now_ms()).unwrap_or(i64::MAX),
         })
     }
@@ -142,7 +142,7 @@ impl Case {
         let body = SubmissionBody {
             submission: &self.submission,
             operation: &operation.name,
-            person: person.clone(),
+            person: Some(person.clone()),
             sealed: &self.sealed.sealed,
             hash: &self.sealed.hash,
             claimed: true,

@@ -131,6 +131,24 @@ fn repeated_submission_is_one_and_other_content_a_conflict() {
 }
 
 #[test]
+fn submission_without_a_name_is_of_the_sealed_person() {
+    let mut all = Fixture::new(FILE);
+    let sealed =
+        seal(&json!({ "phone": "138", "person.id-number": ZHANG, "person.name": "张桂英", "salt": "00" }));
+    let unnamed = |all: &mut Fixture, submission: u32| {
+        let body = json!({ "submission": super::fixture::id(submission), "operation": "lose-card", "sealed": sealed });
+        all.send("POST", "/submissions", &body)
+    };
+    let first = unnamed(&mut all, 1);
+    assert_eq!(first.0, 200);
+    assert_eq!(all.column("card", Some(ZHANG), &none(), "state"), ["挂失", "正常"]);
+    // A platform that knows the person again, and one that names another.
+    assert_eq!(all.submit(1, "lose-card", ZHANG, &sealed), first);
+    assert_eq!(all.submit(1, "lose-card", WANG, &sealed).0, 409);
+    assert_eq!(all.submit(2, "lose-card", WANG, &sealed).0, 400);
+}
+
+#[test]
 fn submission_twice_a_year_is_refused_and_possible_next_year() {
     let mut all = Fixture::new(FILE);
     assert_eq!(all.submit(1, "lose-card", ZHANG, &phone()).0, 200);

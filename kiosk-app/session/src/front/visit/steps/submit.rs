@@ -1,7 +1,7 @@
 //! Step kind `submit` (提交): what the resident entered is handed in to a department. Its record is the message, so nothing is sent from
 //! here, and it is done when it is recorded: with a link or without one.
 
-use contract::{Entry, Step, SubmissionId};
+use contract::{Entry, Step, SubmissionId, SubmittingPerson};
 use view::{Banner, Body, Icon, Intent, LabelledValue, Outcome, OutcomeKind, Text, TextId, Tone};
 use zeroize::Zeroizing;
 
@@ -107,7 +107,10 @@ fn submit(context: &mut StepContext<'_, '_>) -> Option<Submit> {
         let drawn = Zeroizing::new(context.turn.next_u128().to_be_bytes());
         half.iter_mut().zip(drawn.iter()).for_each(|(byte, drawn)| *byte = *drawn);
     }
-    let sealed = context.components.catalogue.department(&department)?.seal(&input, &seed);
+    // Of a code that the kiosk verified itself it knows the holder only.
+    let known = SubmittingPerson { id_number: &person.id_number, name: &person.name };
+    let known = Some(known).filter(|known| !known.id_number.is_empty());
+    let sealed = context.components.catalogue.department(&department)?.seal(known, &input, &seed);
     let offline = !context.components.online;
     let doc = &context.progress.doc;
     context.turn.record(Entry::Submitted {
