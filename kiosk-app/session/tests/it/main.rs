@@ -18,4 +18,5 @@ mod services;
 mod shown_rows;
 mod staff;
 mod step_up_pin;
+mod submissions;
 mod visits;
