@@ -8,6 +8,7 @@ mod log_lines;
 mod pins;
 mod private_words;
 mod recordings;
+mod services;
 mod simulation;
 mod units;
 mod wires;

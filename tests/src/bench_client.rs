@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use emulator::rig_control::RigRequest;
 use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
+use view::TextId;
 
 use crate::a11y_client::{A11yClient, A11yElement};
 use crate::process::wait_until;
@@ -16,6 +17,10 @@ use crate::screen_text::{ScreenText, ScreenTexts, TextPattern};
 
 /// Time in which an expected text appears on the screen; long enough on two busy cores.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a button of the menu is looked for before the next place is tried.
+const TILE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// More pages than any list of the menu has.
+const MENU_PAGES_MAX: usize = 8;
 
 /// Client of one kiosk.
 pub struct BenchClient {
@@ -129,6 +134,42 @@ impl BenchClient {
     pub fn tap_button(&self, text: impl Into<ScreenText>) -> Result<()> {
         let (x, y) = self.button_center(text)?;
         self.post("touch", &json!({ "x": x, "y": y })).map(drop)
+    }
+
+    /// Opens a service from the menu: on the first page of home, or in the list of its scene, page by page.
+    ///
+    /// # Errors
+    /// When the menu does not have it, or the bench does not answer.
+    pub fn open_service(&self, service: &'static str) -> Result<()> {
+        let tile = ScreenText::Service(service);
+        self.wait_for_text(TextId::MenuTitle)?;
+        if self.tap_if_shown(&tile)? {
+            return Ok(());
+        }
+        let scene = self.texts.scene_of(service)?;
+        if !self.tap_if_shown(&scene)? {
+            self.tap_button(TextId::MenuMore)?;
+            self.tap_button(scene)?;
+        }
+        let further = [TextId::MenuLookups, TextId::MenuMore, TextId::RowsNext].map(ScreenText::Fixed);
+        for _ in 0..MENU_PAGES_MAX {
+            if self.tap_if_shown(&tile)? {
+                return Ok(());
+            }
+            for button in &further {
+                if self.tap_if_shown(button)? {
+                    break;
+                }
+            }
+        }
+        bail!("the menu does not have the service `{service}`: {:?}", self.visible_texts()?)
+    }
+
+    /// Touches an enabled button whose name contains this text, if it is shown now or soon.
+    fn tap_if_shown(&self, text: &ScreenText) -> Result<bool> {
+        let Ok((x, y)) = self.button_center_within(text.clone(), TILE_TIMEOUT) else { return Ok(false) };
+        self.post("touch", &json!({ "x": x, "y": y }))?;
+        Ok(true)
     }
 
     /// Touches the first row of a list of which rows can be chosen.

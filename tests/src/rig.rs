@@ -41,6 +41,8 @@ const SITES: [&str; 4] = ["district-hall", "township-center", "village-point", "
 const SERVER_PORTS: Range<u16> = 20_000..30_000;
 /// Id of the platform's envelope key.
 const ENVELOPE_KEY_ID: u8 = 1;
+/// Name under which the platform signs its requests to departments.
+const PLATFORM_ID: &str = "PLATFORM";
 /// Time in which a started program must be ready.
 pub(crate) const START_TIMEOUT: Duration = SERVER_START_TIMEOUT;
 
@@ -157,7 +159,7 @@ impl Rig {
         };
         say("starting the smart card service");
         rig.shared.connect_readers(true)?;
-        say("starting the acquirer, the department and the identity service");
+        say("starting the acquirer, the departments and the identity service");
         rig.start_acquirer(acquirer)?;
         rig.start_department(department)?;
         rig.start_identity()?;
@@ -186,9 +188,30 @@ impl Rig {
 
     fn start_department(&mut self, at: SocketAddr) -> Result<()> {
         let mut command = self.program_command("kiosk-department");
-        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("department.db"));
+        command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("departments.db"));
         command.arg("--residents").arg(residents_file());
-        self.start_server("department", command, at)
+        command.arg("--departments").arg(repository().join("assets/departments"));
+        command.arg("--keys").arg(self.city_file("departments"));
+        command.arg("--platform").arg(PLATFORM_ID);
+        command.arg("--platform-key").arg(self.city_file("department-requests.pub"));
+        self.start_server("departments", command, at)
+    }
+
+    /// The departments as the platform registers them: each with the public key that its program has written.
+    fn departments_toml(&self, at: SocketAddr) -> Result<String> {
+        let mut text = format!("platform = \"{PLATFORM_ID}\"\n");
+        for file in fs::read_dir(self.city_file("departments"))? {
+            let path = file?.path();
+            let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+            if path.extension().is_some_and(|extension| extension == "pub") {
+                let key = fs::read_to_string(&path)?;
+                let key = key.trim();
+                text.push_str(&format!(
+                    "\n[[department]]\nid = \"{id}\"\nurl = \"http://{at}/{id}\"\nkey = \"{key}\"\nsealing = \"{key}\"\n"
+                ));
+            }
+        }
+        Ok(text)
     }
 
     fn start_identity(&mut self) -> Result<()> {
@@ -243,7 +266,10 @@ impl Rig {
         command.arg("--root-key").arg(self.state.join("root/root.pub"));
         command.arg("--identity").arg(format!("http://{}", self.identity));
         command.arg("--acquirer").arg(self.acquirer_link.url());
-        command.arg("--department").arg(format!("http://{department}"));
+        command.arg("--operations").arg(repository().join("assets/operations"));
+        fs::write(self.city_file("departments.toml"), self.departments_toml(department)?)?;
+        command.arg("--departments").arg(self.city_file("departments.toml"));
+        command.arg("--department-key").arg(self.city_file("department-requests.key"));
         let server = ServerProcess::start("platform", &command, at, &self.log_directory())?;
         *locked(&self.shared.platform_server) = Some(server);
         Ok(())

@@ -369,7 +369,7 @@ impl ScenarioContext {
     /// Goes from the menu to the confirmation of the first listed water bill.
     pub(crate) fn choose_first_bill(&self) -> Result<()> {
         let bench = self.first_kiosk()?;
-        bench.tap_button(ScreenText::Service("water.pay"))?;
+        bench.open_service("water.pay")?;
         bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
         bench.choose_first_row()?;
         bench.tap_button(TextId::RowsGo)?;

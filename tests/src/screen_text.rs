@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context as _, Result};
-use contract::{Bilingual, ServiceDocument, Step};
+use contract::{Bilingual, Scene, ServiceDocument, Step};
 use view::{Lang, Text, TextId, Texts};
 
 use crate::repository::{service_files, services_folder};
@@ -26,9 +26,9 @@ pub enum ScreenText {
     English(TextId),
     /// Title of the service with this id.
     Service(&'static str),
-    /// Title of a step that shows or chooses, in the service with this id.
+    /// Title of a step that asks, shows or lets choose, in the service with this id.
     Step(&'static str, &'static str),
-    /// Text of a query without rows, in the service with this id.
+    /// Text of a query without rows, or of a ticket that is not given, in the service with this id.
     NoRows(&'static str, &'static str),
     /// Data: an amount, a name, a period.
     Data(String),
@@ -118,8 +118,10 @@ impl ScreenTexts {
             ScreenText::Filled(id, values) => self.texts.render(Lang::Zh, &Text::With(*id, values.clone())),
             ScreenText::Service(service) => self.service(service)?.title.zh.clone(),
             ScreenText::Step(service, step) => self.step_text(service, step, |step| {
-                if let Step::Show { title, .. } | Step::ShowCode { title, .. } | Step::Choose { title, .. } =
-                    step
+                if let Step::Show { title, .. }
+                | Step::ShowCode { title, .. }
+                | Step::Choose { title, .. }
+                | Step::Ask { title, .. } = step
                 {
                     Some(title)
                 } else {
@@ -127,11 +129,36 @@ impl ScreenTexts {
                 }
             })?,
             ScreenText::NoRows(service, step) => self.step_text(service, step, |step| {
-                if let Step::Query { none, .. } = step { Some(none) } else { None }
+                if let Step::Query { none, .. } | Step::Ticket { none, .. } = step {
+                    Some(none)
+                } else {
+                    None
+                }
             })?,
             ScreenText::Data(data) => data.clone(),
         };
         Ok(TextPattern::new(&words))
+    }
+
+    /// The name of the scene that a service belongs to.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn scene_of(&self, service: &str) -> Result<ScreenText> {
+        Ok(ScreenText::Fixed(match self.service(service)?.scene {
+            Scene::Medical => TextId::SceneMedical,
+            Scene::SocialInsurance => TextId::SceneSocialInsurance,
+            Scene::Living => TextId::SceneLiving,
+            Scene::Tax => TextId::SceneTax,
+            Scene::Fines => TextId::SceneFines,
+            Scene::Certificates => TextId::SceneCertificates,
+            Scene::Transport => TextId::SceneTransport,
+            Scene::Culture => TextId::SceneCulture,
+            Scene::Hall => TextId::SceneHall,
+            Scene::Identity => TextId::SceneIdentity,
+            Scene::Card => TextId::SceneCard,
+            Scene::Community => TextId::SceneCommunity,
+        }))
     }
 
     fn fixed(&self, lang: Lang, id: TextId) -> String {

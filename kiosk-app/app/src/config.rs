@@ -8,8 +8,8 @@ use std::sync::Arc;
 use contract::{SecretKey, SignError, Site, SiteError, from_hex, sm3, to_hex};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use session::{Equipment, KioskSetup, TimeLimits};
-use view::Texts;
+use session::{Equipment, KioskSetup, ScreenSetup, TimeLimits};
+use view::{Panel, Texts};
 use zeroize::Zeroizing;
 
 use crate::net::TlsCredentials;
@@ -90,6 +90,10 @@ impl KioskConfig {
                 id_reader: site.devices.id_reader.is_some(),
                 receipt_printer: site.devices.printer.is_some(),
                 document_printer: site.devices.document_printer.is_some(),
+                screen: ScreenSetup {
+                    panel: Panel { width: site.screen.width, height: site.screen.height },
+                    featured: site.featured.clone(),
+                },
             },
             code_rules: site.codes.clone(),
             gate_rules: site.gate,

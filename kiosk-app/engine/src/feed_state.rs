@@ -10,7 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::{CodeRules, FeedItem, PublicKey, ServiceDocument, SignedServiceDocument, UnixMs};
+use contract::{
+    CodeRules, DepartmentKeys, FeedItem, PublicKey, ServiceDocument, SignedServiceDocument, SignedStatement,
+    UnixMs,
+};
 use serde::{Deserialize, Serialize};
 use session::{Catalogue, CodeTrust};
 use sync::{FeedAnswer, FeedPosition};
@@ -29,6 +32,9 @@ pub(crate) struct FeedState {
     /// The highest version seen of each service, withdrawn ones included: a replayed document is rejected.
     versions: BTreeMap<String, u32>,
     trust: TrustStore,
+    /// The departments that take submissions, and the signed form of the list.
+    departments: Arc<DepartmentKeys>,
+    signed_departments: Option<SignedStatement<DepartmentKeys>>,
     refused: u64,
 }
 
@@ -54,6 +60,8 @@ struct FeedSnapshot {
     versions: BTreeMap<String, u32>,
     #[serde(default)]
     codes: trust_store::TrustSnapshot,
+    #[serde(default)]
+    departments: Option<SignedStatement<DepartmentKeys>>,
 }
 
 impl FeedState {
@@ -67,6 +75,8 @@ impl FeedState {
             signed: BTreeMap::new(),
             versions: BTreeMap::new(),
             trust: TrustStore::new(rules),
+            departments: Arc::new(DepartmentKeys { departments: Vec::new() }),
+            signed_departments: None,
             refused: 0,
         }
     }
@@ -74,14 +84,15 @@ impl FeedState {
     /// Restores a snapshot. Returns an empty feed state, which is filled from the platform, when any of its documents
     /// does not verify: its cursor could then not be trusted either.
     pub(crate) fn restore(key: PublicKey, rules: Option<CodeRules>, snapshot: &[u8]) -> Self {
-        let Ok(FeedSnapshot { cursor, feed: epoch, compared, documents, versions, codes }) =
+        let Ok(FeedSnapshot { cursor, feed: epoch, compared, documents, versions, codes, departments }) =
             serde_json::from_slice(snapshot)
         else {
             tracing::warn!("cached feed state is malformed, fetching the whole feed");
             return Self::new(key, rules);
         };
         let mut feed = Self::new(key.clone(), rules.clone());
-        let all_valid = documents.iter().all(|document| feed.install(document));
+        let all_valid = documents.iter().all(|document| feed.install(document))
+            && departments.is_none_or(|list| feed.install_departments(list));
         let trust = TrustStore::restore(rules.clone(), codes);
         let (true, Some(trust)) = (all_valid, trust) else {
             tracing::warn!("cached feed state has an invalid signature, fetching the whole feed");
@@ -107,8 +118,15 @@ impl FeedState {
             Some(codes) => (cursor, codes),
             None => (0, trust_store::TrustSnapshot::default()),
         };
-        let snapshot =
-            FeedSnapshot { cursor, feed, compared, documents, versions: self.versions.clone(), codes };
+        let snapshot = FeedSnapshot {
+            cursor,
+            feed,
+            compared,
+            documents,
+            versions: self.versions.clone(),
+            codes,
+            departments: self.signed_departments.clone(),
+        };
         serde_json::to_vec(&snapshot).expect("a snapshot has string keys and no floats, so it is always JSON")
     }
 
@@ -174,9 +192,25 @@ impl FeedState {
                     self.trust.apply_card_revocations(delta, now);
                     changed.codes = true;
                 }
+                FeedItem::DepartmentKeys { list } => changed.services |= self.install_departments(list),
             }
         }
         changed
+    }
+
+    /// Whether the list is another than before.
+    fn install_departments(&mut self, list: SignedStatement<DepartmentKeys>) -> bool {
+        let keys = match list.open(&self.key) {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::warn!(%error, "list of departments is invalid");
+                self.count_refused("list of departments is invalid");
+                return false;
+            }
+        };
+        let is_new = *self.departments != keys;
+        (self.departments, self.signed_departments) = (Arc::new(keys), Some(list));
+        is_new
     }
 
     fn install(&mut self, signed: &SignedServiceDocument) -> bool {
@@ -228,7 +262,11 @@ impl FeedState {
 
     /// The services in force, for the kiosk.
     pub(crate) fn catalogue(&self) -> Catalogue {
-        Catalogue { cursor: self.position.cursor, services: self.services.clone() }
+        Catalogue {
+            cursor: self.position.cursor,
+            services: self.services.clone(),
+            departments: Arc::clone(&self.departments),
+        }
     }
 }
 
@@ -287,6 +325,31 @@ mod tests {
         document.text = version(4);
         assert!(!apply(&mut feed, vec![FeedItem::Service { document }], 1));
         assert_eq!((offered_versions(&feed), feed.refused()), (vec![], 1));
+    }
+
+    #[test]
+    fn departments_of_the_city_are_known_over_a_restart() {
+        let list = |key: &SecretKey, id: &str| {
+            let name = contract::Bilingual { zh: "供水".into(), en: "Water".into() };
+            let department = contract::DepartmentKey { id: id.parse().unwrap(), name, key: city().public() };
+            let keys = DepartmentKeys { departments: vec![department] };
+            FeedItem::DepartmentKeys { list: SignedStatement::sign(&keys, key) }
+        };
+        let known = |feed: &FeedState| {
+            let keys = feed.catalogue().departments;
+            keys.departments.iter().map(|department| department.id.to_string()).collect::<Vec<_>>()
+        };
+        let mut feed = FeedState::new(city().public(), None);
+        let stranger = SecretKey::from_bytes(&[6; 32]).unwrap();
+        assert!(!apply(&mut feed, vec![list(&stranger, "fraud")], 1));
+        assert!(apply(&mut feed, vec![list(&city(), "water")], 2));
+        assert!(!apply(&mut feed, vec![list(&city(), "water")], 3), "the same list changes nothing");
+        assert_eq!((known(&feed), feed.refused()), (vec!["water".to_owned()], 1));
+
+        let back = FeedState::restore(city().public(), None, &feed.snapshot());
+        assert_eq!(known(&back), ["water"]);
+        let other = FeedState::restore(stranger.public(), None, &feed.snapshot());
+        assert_eq!(known(&other), Vec::<String>::new(), "a list of another key is not restored");
     }
 
     #[test]

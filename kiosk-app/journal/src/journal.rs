@@ -150,11 +150,18 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
     /// Sets damaged segments aside, under another name or, where nothing of them can be read, out of the journal. When a file cannot
     /// even be moved, it is left where it is: service goes on without it, and the next opening finds it again.
     fn set_damaged_aside(&mut self) {
-        for name in std::mem::take(&mut self.damaged) {
-            match self.segments.iter_mut().find(|segment| segment.name.stem == name.stem) {
-                Some(segment) => {
-                    let name = SegmentName { is_damaged: true, ..segment.name.clone() };
-                    rename(&mut self.disk, segment, name).ok();
+        for found in std::mem::take(&mut self.damaged) {
+            let at = self.segments.iter().position(|segment| segment.name.stem == found.stem);
+            let segment = at.map(|at| (at, self.segments.remove(at)));
+            // An acknowledgement may have changed the name.
+            let name = segment.as_ref().map_or(found, |(_, segment)| segment.name.clone());
+            // Read again: records may have been appended to the current segment after its damage was found.
+            let end = recovery::readable_end(&mut self.disk, &self.config, &name);
+            match segment.zip(end) {
+                Some(((at, mut segment), end)) => {
+                    segment.last_seq = segment.last_seq.min(end.seq);
+                    rename(&mut self.disk, &mut segment, SegmentName { is_damaged: true, ..name }).ok();
+                    self.segments.insert(at, segment);
                 }
                 None => drop(self.disk.quarantine(&name.to_string())),
             }

@@ -1,5 +1,7 @@
 //! Reading the journal for the uplink.
 
+use std::io;
+
 use contract::{Chain, Head, Record};
 
 use crate::disk::Disk;
@@ -12,6 +14,8 @@ use crate::state::JournalState;
 
 /// A segment that failed to be read this often is taken for damaged: a cable or a controller may have failed for a moment.
 const READ_FAILURES_MAX: u32 = 3;
+/// One read gives up or passes over this many segments at most, so that it ends. The next read goes on without them.
+const ROUNDS_MAX: u32 = 1_000;
 
 /// What follows a number of an epoch.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,7 +40,7 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         bytes_max: usize,
     ) -> Result<Option<NextRecords>, JournalError> {
         let mut resumes: Option<Head> = None;
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let wanted = resumes.map_or(after, |resumes| resumes.seq);
             if let Some(at) = self.segments.iter().position(|segment| segment.continues_after(epoch, wanted))
             {
@@ -56,6 +60,8 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
                 return Ok(None);
             }
         }
+        let error = io::Error::other("too many damaged segments follow each other");
+        Err(JournalError::Disk("read the segments", error))
     }
 
     /// The hash of the chain after number `seq` of an epoch; `None` when those records no longer exist.
@@ -135,29 +141,24 @@ impl<S: JournalState, D: Disk> Journal<S, D> {
         Ok((from, records))
     }
 
-    /// The records of a segment after this number cannot be read.
+    /// The records of a segment after this number cannot be read. It stays until the next epoch begins, which is at once: records may
+    /// still be appended to the current one.
     fn give_up_rest(&mut self, at: usize, readable: u64) {
-        let is_current = at.saturating_add(1) == self.segments.len();
         let Some(segment) = self.segments.get_mut(at) else { return };
         self.read_position = None;
         self.damaged.push(segment.name.clone());
         let (before, last_seq) = (segment.before, segment.last_seq);
-        // Records are appended to the current segment until the next epoch begins, which is at once.
-        if readable > segment.before.seq || is_current {
-            segment.last_seq = readable;
-        } else {
-            self.segments.remove(at);
-        }
+        segment.last_seq = readable;
         if readable == before.seq {
-            self.extend_one_before(before, last_seq);
+            self.extend_one_before(at, before, last_seq);
         }
     }
 
-    /// What a segment repeated of the one before it can still be read there.
-    fn extend_one_before(&mut self, before: Head, last_seq: u64) {
+    /// What the segment at this place repeated of the one before it can still be read there.
+    fn extend_one_before(&mut self, at: usize, before: Head, last_seq: u64) {
         let ends_there =
             |one: &&mut SegmentInfo| one.before.epoch == before.epoch && one.last_seq == before.seq;
-        let Some(previous) = self.segments.iter_mut().find(ends_there) else { return };
+        let Some(previous) = self.segments.iter_mut().take(at).find(ends_there) else { return };
         let end = readable_end(&mut self.disk, &self.config, &previous.name);
         previous.last_seq = end.map_or(before.seq, |end| end.seq.min(last_seq).max(before.seq));
     }

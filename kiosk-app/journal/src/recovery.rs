@@ -233,8 +233,9 @@ impl<D: Disk> Recovery<'_, D> {
                 rest = next;
                 count += 1;
                 match &mut pending {
-                    // Written together with the snapshot, so no sync of the segment is known to have succeeded.
-                    Some((_, units)) if count > 1 && count <= file.first_units => units.push(records),
+                    // Written together with the snapshot, so no sync of the segment is known to have succeeded. Only the
+                    // oldest file has a number of first units, and nothing is pending before its first one.
+                    Some((_, units)) if count <= file.first_units => units.push(records),
                     _ => {
                         let before = pending.replace((start, vec![records]));
                         before.into_iter().flat_map(|(_, units)| units).for_each(|records| {

@@ -367,6 +367,19 @@ mod tests {
         }
     }
 
+    /// A torn snapshot is that of an opening that failed, whose file is deleted. An impossible length is damage.
+    #[test]
+    fn snapshot_longer_than_32_mebibytes_is_damage() {
+        for (length, expected) in [
+            (33_554_432_u32, SegmentError::Torn),
+            (33_554_433, SegmentError::Checksum),
+            (u32::MAX, SegmentError::Checksum),
+        ] {
+            let bytes = [length.to_be_bytes().as_slice(), &[1; 60]].concat();
+            assert_eq!(head().open_snapshot(&bytes).err(), Some(expected), "{length} bytes");
+        }
+    }
+
     #[test]
     fn tampered_or_truncated_record_does_not_decrypt() {
         let sealer = RecordSealer::new(&key(1));

@@ -8,9 +8,9 @@ use view::{
 
 use crate::qr_code;
 use crate::ui::{
-    App, BannerData, BodyKind, Choice, Gesture as UiGesture, Glyph, KeyData, Light as UiLight, OutcomeData,
-    PageData, PairData, PinData, RowData, Shown, SignData, StepData, Theme, TileData, Tone as UiTone,
-    WayData,
+    App, BannerData, BodyKind, Choice, EntryData, Gesture as UiGesture, Glyph, KeyData, Light as UiLight,
+    OutcomeData, PageData, PairData, PinData, RowData, Shown, SignData, StepData, Theme, TileData,
+    Tone as UiTone, WayData,
 };
 
 /// The panel sizes in pixels for which the sizes of the theme are given.
@@ -127,6 +127,10 @@ impl ViewWriter<'_> {
     }
 
     fn write_body(&mut self, shown: &Shown<'_>) {
+        if !matches!(self.view.body, Body::Entry(_)) {
+            // What was entered stays no longer than its view.
+            shown.set_entry(EntryData::default());
+        }
         match &self.view.body {
             Body::Welcome(ways) => {
                 let ways = ways
@@ -154,6 +158,7 @@ impl ViewWriter<'_> {
                         title: self.text(&tile.title),
                         detail: self.text(&tile.detail),
                         enabled: tile.enabled,
+                        opens_list: tile.opens_list,
                         touch: self.touch(tile.intent),
                     })
                     .collect();
@@ -179,6 +184,25 @@ impl ViewWriter<'_> {
                 };
                 shown.set_pin(pin);
                 shown.set_body(BodyKind::Pin);
+            }
+            Body::Entry(pad) => {
+                let keys = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0].map(|digit: u8| KeyData {
+                    text: digit.to_string().into(),
+                    touch: self.touch(Intent::EntryDigit(digit)),
+                });
+                update_model(&shown.get_keys(), keys.into(), |model| shown.set_keys(model));
+                shown.set_entry(EntryData {
+                    entered: pad.entered.as_str().into(),
+                    missing: pad.missing.as_str().into(),
+                    columns: pad.columns.into(),
+                    problem: pad.problem.as_ref().map(|problem| self.text(problem)).unwrap_or_default(),
+                    erase: self.fixed_text(TextId::AskErase),
+                    erase_touch: self.touch(Intent::EntryErase),
+                    has_x: pad.x_key.is_some(),
+                    x_enabled: pad.x_key.unwrap_or_default(),
+                    x_touch: self.touch(Intent::EntryX),
+                });
+                shown.set_body(BodyKind::Entry);
             }
             Body::Consent(sheet) => {
                 let pair = |label, value: &Text| PairData {
@@ -269,6 +293,7 @@ impl ViewWriter<'_> {
                 detail: row.detail.as_ref().map(|detail| self.text(detail)).unwrap_or_default(),
                 amount: row.amount.as_deref().unwrap_or_default().into(),
                 chosen: row.chosen,
+                opens: row.opens,
                 touch: self.touch(row.intent),
             })
             .collect();
@@ -303,6 +328,7 @@ impl ViewWriter<'_> {
             OutcomeKind::NotDone => (UiTone::Stop, Glyph::CircleX),
             OutcomeKind::Checking => (UiTone::Wait, Glyph::Hourglass),
             OutcomeKind::Unknown => (UiTone::Wait, Glyph::TriangleAlert),
+            OutcomeKind::NothingToDo => (UiTone::Closed, Glyph::Building),
             OutcomeKind::Closed => (UiTone::Closed, Glyph::Moon),
         };
         OutcomeData {
@@ -371,6 +397,7 @@ const fn glyph(icon: Icon) -> Glyph {
         Icon::Bus => Glyph::Bus,
         Icon::Card => Glyph::Card,
         Icon::Check => Glyph::Check,
+        Icon::ChevronRight => Glyph::ChevronRight,
         Icon::Clock => Glyph::Clock,
         Icon::Contrast => Glyph::Contrast,
         Icon::Droplets => Glyph::Droplets,
@@ -380,6 +407,8 @@ const fn glyph(icon: Icon) -> Glyph {
         Icon::Help => Glyph::Help,
         Icon::Hourglass => Glyph::Hourglass,
         Icon::House => Glyph::House,
+        Icon::IdCard => Glyph::IdCard,
+        Icon::Landmark => Glyph::Landmark,
         Icon::Languages => Glyph::Languages,
         Icon::Phone => Glyph::Phone,
         Icon::Printer => Glyph::Printer,
@@ -388,6 +417,7 @@ const fn glyph(icon: Icon) -> Glyph {
         Icon::Ticket => Glyph::Ticket,
         Icon::TriangleAlert => Glyph::TriangleAlert,
         Icon::User => Glyph::User,
+        Icon::Users => Glyph::Users,
         Icon::Wallet => Glyph::Wallet,
         Icon::Wifi => Glyph::Wifi,
         Icon::WifiOff => Glyph::WifiOff,

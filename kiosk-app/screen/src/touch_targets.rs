@@ -121,7 +121,7 @@ fn touchable_elements_of_every_view_are_usable() {
         screen.set_touch_handler(move |_, intent| sink.borrow_mut().push(intent));
         for lang in [Lang::Zh, Lang::En] {
             for theme in [Theme::Standard, Theme::Elder] {
-                for (sample, view) in samples::all(lang, theme) {
+                for (sample, view) in samples::all(lang, theme, size) {
                     screen.show(&view);
                     // A snapshot computes the layout.
                     screen.snapshot().unwrap();

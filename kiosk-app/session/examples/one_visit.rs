@@ -27,7 +27,11 @@ const ID_NUMBER: &str = "500101199001011239";
 fn main() -> Result<(), Box<dyn Error>> {
     let now = Now { mono: MonotonicMs(0), wall: UnixMs(1_795_000_000_000) };
     let service = ServiceDocument::parse(SERVICE)?;
-    let catalogue = Catalogue { cursor: 1, services: [(service.id.clone(), Arc::new(service))].into() };
+    let catalogue = Catalogue {
+        cursor: 1,
+        services: [(service.id.clone(), Arc::new(service))].into(),
+        ..Catalogue::default()
+    };
     // A kiosk always begins with what its journal folds to; here nothing was recorded yet.
     let (kiosk, transition) = Kiosk::recover(Arc::new(setup()?), catalogue, Durable::default(), now);
     let mut example = Example { kiosk, now, entropy: 0, texts: Texts::built_in() };
@@ -47,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ticket = example.touch("first tile touched", Intent::OpenTile(0)).ok_or("no work was started")?;
     let row = [("balance", "128050"), ("as-of", "2026-11-01"), ("status", "正常"), ("insurance", "职工医保")];
     let row = row.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let answer = WorkAnswer::CallAnswered(CallAnswer { rows: vec![row], next: None });
+    let answer = WorkAnswer::CallAnswered(CallAnswer { rows: vec![row], next: None, refused: None });
     example.handle("platform answered", Event::WorkAnswered(ticket, Ok(answer)));
     example.handle("card removed", Event::Card(CardEvent::Removed));
     Ok(())

@@ -101,6 +101,6 @@ impl<'a> Status<'a> {
 
     /// The printer that would print this form now.
     pub(crate) fn printer_for(&self, form: PrintForm) -> Option<PrintForm> {
-        self.components.devices.printer_for(form, self.setup().equipment)
+        self.components.devices.printer_for(form, &self.setup().equipment)
     }
 }

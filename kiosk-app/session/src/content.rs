@@ -62,6 +62,17 @@ pub(crate) fn action(text: impl Into<Text>, primary: bool, intent: Intent) -> Ac
     Action { text: text.into(), primary, enabled: true, intent }
 }
 
+/// The buttons that lead to the other pages of a menu.
+pub(crate) fn page_actions(index: usize, count: usize) -> Vec<Action> {
+    let to = |label: TextId, page: usize| {
+        action(label, false, Intent::ShowPage(u16::try_from(page).unwrap_or(u16::MAX)))
+    };
+    let previous = index.checked_sub(1).map(|page| to(TextId::RowsPrevious, page));
+    let label = if index == 0 { TextId::MenuMore } else { TextId::RowsNext };
+    let next = (index + 1 < count).then(|| to(label, index + 1));
+    previous.into_iter().chain(next).collect()
+}
+
 /// The button that ends the visit.
 pub(crate) const fn exit_button(method: IdentificationMethod) -> FooterButton {
     match method {
@@ -115,7 +126,7 @@ pub(crate) fn nothing_found(method: IdentificationMethod, words: &str) -> ViewCo
     let outcome = Outcome {
         headline: Text::Data(words.to_owned()),
         detail: Text::Data(String::new()),
-        ..plain_outcome(OutcomeKind::Done, TextId::NothingTitle, TextId::NothingTitle)
+        ..plain_outcome(OutcomeKind::NothingToDo, TextId::NothingTitle, TextId::NothingTitle)
     };
     final_content(method, TextId::NothingTitle, outcome, TextId::BackToMenu)
 }

@@ -61,7 +61,7 @@ impl Devices {
 
     /// The printer that would print this form now; none when no suitable printer is ready. An A4 document falls back to
     /// the receipt printer.
-    pub(crate) fn printer_for(&self, form: PrintForm, has: Equipment) -> Option<PrintForm> {
+    pub(crate) fn printer_for(&self, form: PrintForm, has: &Equipment) -> Option<PrintForm> {
         let document = has.document_printer && self.document_printer == DeviceState::Ready;
         let receipt = has.receipt_printer && self.receipt_printer == DeviceState::Ready;
         match form {

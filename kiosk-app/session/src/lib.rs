@@ -41,6 +41,7 @@ mod receipt_content;
 mod refusal;
 mod rows;
 mod setup;
+mod text_width;
 mod time;
 mod transition;
 mod view_identity;
@@ -55,7 +56,7 @@ pub use event::{
 };
 pub use kiosk::Kiosk;
 pub use out_of_service::out_of_service_view;
-pub use setup::{Catalogue, Equipment, KioskSetup, TimeLimits};
+pub use setup::{Catalogue, Equipment, KioskSetup, ScreenSetup, TimeLimits};
 pub use time::{MonotonicMs, Now};
 pub use transition::{Effect, Transition};
 pub use work::{CardWork, Failure, PinAnswer, PlatformWork, Ticket, Work, WorkAnswer};

@@ -23,6 +23,14 @@ pub(crate) fn id_number(full: &str) -> String {
     }
 }
 
+/// `138****5678`: the first three and last four digits of a mobile phone number.
+pub(crate) fn phone_number(full: &str) -> String {
+    match (full.get(..3), full.get(7..)) {
+        (Some(head), Some(tail)) if full.len() == 11 => format!("{head}****{tail}"),
+        _ => "*".repeat(full.chars().count()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

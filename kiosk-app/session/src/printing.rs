@@ -116,7 +116,7 @@ impl Printing {
         let next = open().filter(|(receipt, _)| self.state(durable, *receipt) == Some(PrintState::Waiting));
         let mut next = next.filter_map(|(receipt, open)| {
             let printer =
-                printers.devices.printer_for(open.form, printers.setup.equipment).filter(is_free)?;
+                printers.devices.printer_for(open.form, &printers.setup.equipment).filter(is_free)?;
             Some((receipt, printer, open.copy + 1, open.form, open.content.clone()))
         });
         let Some((receipt, printer, copy, form, content)) = next.next() else { return };

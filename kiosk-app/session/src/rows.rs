@@ -43,14 +43,18 @@ fn validate_row(mut row: contract::AnswerRow, declared: &AnswerSchema) -> Option
 }
 
 fn is_valid_value(kind: AnswerFieldType, value: &str) -> bool {
-    let clean = !value.chars().any(char::is_control) && value.chars().count() <= TEXT_MAX;
-    clean
+    is_clean_text(value)
         && match kind {
             AnswerFieldType::Text => true,
             AnswerFieldType::Key => !value.is_empty(),
             AnswerFieldType::Money => parse_money(value).is_some(),
             AnswerFieldType::Date => is_date(value),
         }
+}
+
+/// Whether a text can be shown: not too long, and without control characters.
+pub(crate) fn is_clean_text(value: &str) -> bool {
+    !value.chars().any(char::is_control) && value.chars().count() <= TEXT_MAX
 }
 
 /// Parses an amount as written on the wire: whole fen, digits only.
@@ -117,7 +121,7 @@ mod tests {
             .iter()
             .map(|row| row.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
             .collect();
-        CallAnswer { rows, next: None }
+        CallAnswer { rows, next: None, refused: None }
     }
 
     const GOOD: [(&str, &str); 3] = [("bill", "b1"), ("amount", "8640"), ("day", "2026-10-31")];

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::{
-    Bilingual, CodeRules, GateRules, KioskId, PaymentMethod, ServiceDocument, SiteProfile, StaffKey,
+    Bilingual, CodeRules, DepartmentId, DepartmentKey, DepartmentKeys, GateRules, KioskId, PaymentMethod,
+    ServiceDocument, SiteProfile, StaffKey,
 };
-use view::Texts;
+use view::{Panel, Texts};
 
 /// Configuration of a [`Kiosk`](crate::Kiosk), fixed for its lifetime.
 pub struct KioskSetup {
@@ -35,7 +36,7 @@ pub struct KioskSetup {
 }
 
 /// Which devices a kiosk has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 pub struct Equipment {
     /// A card slot.
@@ -48,6 +49,17 @@ pub struct Equipment {
     pub receipt_printer: bool,
     /// An A4 document printer.
     pub document_printer: bool,
+    /// The screen.
+    pub screen: ScreenSetup,
+}
+
+/// The screen: how large it is, and what its home view shows first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScreenSetup {
+    /// Size of the panel.
+    pub panel: Panel,
+    /// Ids of the services that residents of this site use most, in order.
+    pub featured: Vec<String>,
 }
 
 /// Time limits in milliseconds.
@@ -87,15 +99,29 @@ impl Default for TimeLimits {
 }
 
 /// The services in force here, by id. Every document was validated and its signature verified.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Catalogue {
     /// Cursor of the feed at which this catalogue was in force.
     pub cursor: u64,
     /// The service documents.
     pub services: BTreeMap<String, Arc<ServiceDocument>>,
+    /// The departments that take submissions.
+    pub departments: Arc<DepartmentKeys>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        let departments = Arc::new(DepartmentKeys { departments: Vec::new() });
+        Self { cursor: 0, services: BTreeMap::new(), departments }
+    }
 }
 
 impl Catalogue {
+    /// The department that takes submissions, if its key is known.
+    pub(crate) fn department(&self, id: &DepartmentId) -> Option<&DepartmentKey> {
+        self.departments.departments.iter().find(|department| department.id == *id)
+    }
+
     /// The services that a site of this profile offers, in the order of the menu: by scene, then id.
     pub(crate) fn offered(&self, profile: SiteProfile) -> Vec<Arc<ServiceDocument>> {
         let mut offered: Vec<_> =

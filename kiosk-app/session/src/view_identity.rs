@@ -1,6 +1,6 @@
 //! View identity: whether a touch still means what its view meant.
 
-use view::{Body, LinkStatus, View};
+use view::{Body, LinkStatus, Text, View};
 
 /// Whether a touch means the same on both views, which stand in the same place: they show the same, apart from what changes with
 /// each touch on one view, as the digits of a PIN and the rows chosen so far, and from what says nothing about touches, as
@@ -23,6 +23,13 @@ fn lasting_content(view: &View) -> View {
     if let Body::Pin(pad) = &mut view.body {
         // The order of the keys stays: a digit meant for the old keys must not land on new ones.
         (pad.entered, pad.problem) = (0, None);
+    } else if let Body::Entry(pad) = &mut view.body {
+        // The keys stay where they are; what the button says changes with each digit.
+        (pad.entered, pad.missing, pad.problem) = Default::default();
+        pad.x_key = pad.x_key.map(|_| true);
+        for action in &mut view.actions {
+            action.text = Text::Data(String::new());
+        }
     } else if let Body::Rows(rows) = &mut view.body {
         rows.summary = None;
         for row in &mut rows.rows {

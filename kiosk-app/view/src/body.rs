@@ -1,5 +1,6 @@
 //! Bodies of views, one type per shape.
 
+use crate::entry_pad::EntryPad;
 use crate::intent::Intent;
 use crate::text::Text;
 
@@ -12,6 +13,8 @@ pub enum Body {
     Menu(Vec<Tile>),
     /// Entry of the card's PIN.
     Pin(PinPad),
+    /// Entry of a number, an amount or a date, which the resident reads and checks.
+    Entry(EntryPad),
     /// Request for the resident's consent.
     Consent(ConsentForm),
     /// Selectable rows.
@@ -96,6 +99,8 @@ pub struct Tile {
     pub detail: Text,
     /// Whether the tile can be touched; drawn greyed otherwise.
     pub enabled: bool,
+    /// Whether a touch opens further tiles, not a service.
+    pub opens_list: bool,
     /// Intent of a touch on the tile.
     pub intent: Intent,
 }
@@ -159,6 +164,8 @@ pub struct RowCard {
     pub amount: Option<String>,
     /// Whether the row is selected.
     pub chosen: bool,
+    /// Whether a touch shows the whole row, instead of selecting it.
+    pub opens: bool,
     /// Intent of a touch on the row.
     pub intent: Intent,
 }
@@ -249,6 +256,8 @@ pub enum OutcomeKind {
     Checking,
     /// Outcome unknown and cannot be determined. Amber, with what to do about it.
     Unknown,
+    /// Answered, and there is nothing to go on with: nothing was found, or the department refuses. Neutral.
+    NothingToDo,
     /// The kiosk or the service is closed.
     Closed,
 }
@@ -297,6 +306,7 @@ pub enum Icon {
     Bus,
     Card,
     Check,
+    ChevronRight,
     Clock,
     Contrast,
     Droplets,
@@ -306,6 +316,8 @@ pub enum Icon {
     Help,
     Hourglass,
     House,
+    IdCard,
+    Landmark,
     Languages,
     Phone,
     Printer,
@@ -314,6 +326,7 @@ pub enum Icon {
     Ticket,
     TriangleAlert,
     User,
+    Users,
     Wallet,
     Wifi,
     WifiOff,

@@ -23,9 +23,13 @@ pub enum Intent {
     ExplainSignIn(SignInMethod),
     /// Open the service of this tile, counted from 0 over the whole menu.
     OpenTile(u16),
-    /// Select or deselect this row, counted from 0 over all rows.
+    /// Open the list of services of this scene, counted from 0 in the order of the scenes.
+    OpenScene(u8),
+    /// Open those services of the scene that only show what is recorded.
+    OpenLookups,
+    /// Select or deselect this row, counted from 0 over all rows; or show the whole row.
     ToggleRow(u16),
-    /// Show this page of rows, counted from 0.
+    /// Show this page of rows or tiles, counted from 0.
     ShowPage(u16),
     /// Choose this payment method, counted from 0.
     ChooseMethod(u8),
@@ -33,6 +37,14 @@ pub enum Intent {
     PinDigit(u8),
     /// Delete the last PIN digit.
     PinErase,
+    /// Enter this digit, 0–9.
+    EntryDigit(u8),
+    /// Enter the check character X of an ID number.
+    EntryX,
+    /// Delete the last character that was entered.
+    EntryErase,
+    /// Answer with this option, counted from 0.
+    ChooseOption(u8),
     /// Perform the primary action of the view.
     Primary,
     /// Perform the secondary action of the view.

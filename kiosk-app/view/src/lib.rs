@@ -8,14 +8,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod body;
+mod entry_pad;
 mod intent;
+mod panel;
 mod text;
 
 pub use body::{
     Banner, Body, Confirm, ConsentForm, GateSign, Gesture, Icon, LabelledValue, Light, Outcome, OutcomeKind,
     Page, PaymentMethodCard, PinPad, ReceiptCode, RowCard, Rows, Scan, SignInCard, SignInMethod, Tile, Tone,
 };
+pub use entry_pad::{EnteredText, EntryPad};
 pub use intent::Intent;
+pub use panel::Panel;
 pub use text::{Text, TextId, Texts, TextsError};
 
 /// Language of a view.

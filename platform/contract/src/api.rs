@@ -6,13 +6,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::bilingual::Bilingual;
 use crate::code::{IssuerKeys, SignedStatement};
 use crate::evidence::{Evidence, Level};
-use crate::id::{ConsentId, KioskId, Pseudonym, VisitId};
+use crate::id::{ConsentId, KioskId, Pseudonym, TicketId, VisitId};
 use crate::names::CardName;
 use crate::problem::ProblemCode;
 use crate::record::{Chain, Head, Record, RecordError, RecordHeader, SALT_LEN};
 use crate::revocations::Revocations;
+use crate::submission::DepartmentKeys;
 use crate::time::UnixMs;
 use sm_crypto::{PublicKey, SignError, Signature, from_hex, to_hex};
 
@@ -178,6 +180,19 @@ pub struct CallRequest {
     pub consent: Option<ConsentId>,
     /// Id of the service document that makes the call.
     pub service: String,
+    /// What the resident entered or chose, by name. Since version 5.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub input: BTreeMap<String, String>,
+    /// The ticket that is asked for, where the operation gives tickets. Since version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<TicketId>,
+}
+
+impl Drop for CallRequest {
+    fn drop(&mut self) {
+        // It may be an ID number.
+        self.input.values_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 /// One row of an answer: field name → text. Money is in fen, dates are `YYYY-MM-DD`.
@@ -189,8 +204,11 @@ pub struct CallAnswer {
     /// The rows; an empty list is a valid answer.
     pub rows: Vec<AnswerRow>,
     /// Id of the service that follows, where the platform branches.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The department refuses this resident, in its own words. There are no rows then. Since version 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Bilingual>,
 }
 
 /// A record as it is sent. The body is the text that was hashed.
@@ -411,6 +429,11 @@ pub enum FeedItem {
     CardRevocations {
         /// The delta, signed by the list's revoker.
         delta: SignedStatement<Revocations<CardName>>,
+    },
+    /// The departments that take submissions; replaces the previous list. Since version 5.
+    DepartmentKeys {
+        /// The list, signed with the catalogue's key.
+        list: SignedStatement<DepartmentKeys>,
     },
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::{IssuerKeys, SignedStatement, Statement, StatementError};
 use crate::id::RelyingPartyId;
+use crate::licence::TrustLevel;
 use crate::time::UnixMs;
 use sm_crypto::PublicKey;
 
@@ -42,6 +43,15 @@ pub struct ECertificateExtract {
     pub issued: UnixMs,
     /// The extract is not valid from this time on.
     pub until: UnixMs,
+    /// Last day of the e-certificate itself, `YYYY-MM-DD`; `None`: it does not end, or an earlier platform did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_day: Option<String>,
+    /// How far the data are trusted; `None`: an earlier platform did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustLevel>,
+    /// What stands on the extract wherever it is shown; `None`: an earlier platform did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
 }
 
 impl Statement for ECertificateExtract {
@@ -134,6 +144,9 @@ mod tests {
             items: [("insured".to_owned(), "是".to_owned())].into(),
             issued: NOW,
             until: NOW.plus_ms(600_000),
+            last_day: Some("2036-06-01".into()),
+            trust: Some(TrustLevel::A),
+            watermark: Some("仅用于医保购药".into()),
         }
     }
 
@@ -158,6 +171,17 @@ mod tests {
         let elsewhere =
             SignedStatement::sign(&ECertificateExtract { city: "CD".into(), ..extract() }, &key(2));
         assert_eq!(opened(&elsewhere, "PHARMACY", NOW), Err(ECertificateExtractError::Keys));
+    }
+
+    #[test]
+    fn extract_of_an_earlier_platform_is_still_read() {
+        let earlier = ECertificateExtract { last_day: None, trust: None, watermark: None, ..extract() };
+        let text = serde_json::to_string(&earlier).unwrap();
+        assert!(
+            !text.contains("last_day") && !text.contains("trust") && !text.contains("watermark"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<ECertificateExtract>(&text).unwrap(), earlier);
     }
 
     #[test]

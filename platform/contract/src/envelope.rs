@@ -120,7 +120,7 @@ impl EnvelopeKey {
         to: RequestBinding<'_>,
         entropy: &Zeroizing<[u8; 32]>,
     ) -> (Vec<u8>, AnswerKey) {
-        let mut drawn = EnvelopeRng { seed: entropy, block: 0 };
+        let mut drawn = EnvelopeRng::new(entropy);
         let mut key = Zeroizing::new([0; 16]);
         drawn.fill(key.as_mut_slice());
         let wrapped = EncryptingKey::new(self.key.to_curve_key()).encrypt(&mut drawn, key.as_slice()).expect(
@@ -247,13 +247,18 @@ fn request_aad(head: &[u8], to: RequestBinding<'_>) -> Vec<u8> {
 }
 
 /// Pseudo-random bytes from a seed: `SM3(seed ‖ counter)`, so that sealing does not read the system's random generator.
-struct EnvelopeRng<'a> {
+pub(crate) struct EnvelopeRng<'a> {
     seed: &'a [u8; 32],
     block: u32,
 }
 
-impl EnvelopeRng<'_> {
-    fn fill(&mut self, bytes: &mut [u8]) {
+impl<'a> EnvelopeRng<'a> {
+    /// The bytes of a seed from their beginning.
+    pub(crate) const fn new(seed: &'a [u8; 32]) -> Self {
+        Self { seed, block: 0 }
+    }
+
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
             let block = Zeroizing::new(sm3(&[self.seed, &self.block.to_be_bytes()]));
             self.block = self.block.wrapping_add(1);

@@ -93,6 +93,14 @@ id_128! {
     ConsentId
 }
 id_128! {
+    /// One submission, however often it is sent: made before it is recorded.
+    SubmissionId
+}
+id_128! {
+    /// One ticket of one resident: made before its first attempt, so that a repeated request gives the same ticket.
+    TicketId
+}
+id_128! {
     /// The name of a resident in the records of one kiosk: drawn at random by the platform, meaningless elsewhere.
     Pseudonym
 }
@@ -107,28 +115,41 @@ impl Pseudonym {
 }
 
 impl ReceiptId {
-    /// 凭条号: sixteen decimal digits in groups of four, to be read aloud at a counter: five of the kiosk, ten of the receipt, and a
-    /// check digit (ISO/IEC 7064, MOD 11,10), which finds every wrong digit and nearly every swap of two neighbours. It cannot be
-    /// guessed or counted through, does not lead to the id, and alone opens nothing.
+    /// 凭条号: the number of the receipt, to be read aloud at a counter. Alone it opens nothing.
     #[must_use]
     pub fn number(self, kiosk: KioskId) -> String {
-        let part = |label: &[u8], bytes: &[u8], size: u64| {
-            let hash = sm3(&[label, bytes]);
-            hash.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)) % size
-        };
-        let of_kiosk = part(b"receipt-kiosk", &kiosk.to_bytes(), 100_000);
-        let own = part(b"receipt-number", &self.to_bytes(), 10_000_000_000);
-        let digits = format!("{of_kiosk:05}{own:010}");
-        let digits = format!("{digits}{}", check_digit(&digits));
-        let mut grouped = String::with_capacity(19);
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && at % 4 == 0 {
-                grouped.push(' ');
-            }
-            grouped.push(digit);
-        }
-        grouped
+        number_of(b"receipt-number", self.to_bytes(), kiosk)
     }
+}
+
+impl SubmissionId {
+    /// 办件编号: the number of the submission, to be read aloud at a counter. Alone it opens nothing.
+    #[must_use]
+    pub fn number(self, kiosk: KioskId) -> String {
+        number_of(b"submission-number", self.to_bytes(), kiosk)
+    }
+}
+
+/// Sixteen decimal digits in groups of four: five of the kiosk, ten of the id, and a check digit (ISO/IEC 7064, MOD 11,10), which
+/// finds every wrong digit and nearly every swap of two neighbours. They cannot be guessed or counted through, and do not lead to the
+/// id.
+fn number_of(label: &[u8], id: [u8; 16], kiosk: KioskId) -> String {
+    let part = |label: &[u8], bytes: &[u8], size: u64| {
+        let hash = sm3(&[label, bytes]);
+        hash.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)) % size
+    };
+    let of_kiosk = part(b"receipt-kiosk", &kiosk.to_bytes(), 100_000);
+    let own = part(label, &id, 10_000_000_000);
+    let digits = format!("{of_kiosk:05}{own:010}");
+    let digits = format!("{digits}{}", check_digit(&digits));
+    let mut grouped = String::with_capacity(19);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// The check digit of decimal digits: ISO/IEC 7064, MOD 11,10.

@@ -46,6 +46,13 @@ impl Money {
         self.fen
     }
 
+    /// Reads an amount as answers write it: whole fen, decimal digits only.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Option<Self> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse().ok()).flatten().and_then(|fen| Self::from_fen(fen).ok())
+    }
+
     /// Sum of amounts; `None` above [`Money::MAX`].
     pub fn sum<I: IntoIterator<Item = Self>>(amounts: I) -> Option<Self> {
         amounts

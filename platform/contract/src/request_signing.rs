@@ -19,6 +19,13 @@ pub fn request_bytes_to_sign(method: HttpMethod, target: &str, time: &str, body:
     format!("{}\n{target}\n{time}\n{}", method.name(), to_hex(&sm3(&[body]))).into_bytes()
 }
 
+/// The bytes that the signature of an answer covers: `ANSWER ‖ "\n" ‖ signature of the request ‖ "\n" ‖ status ‖ "\n" ‖ time ‖ "\n" ‖
+/// SM3(body as sent)`, the hash in hexadecimal. An answer so belongs to one request.
+#[must_use]
+pub fn answer_bytes_to_sign(request_signature: &str, status: u16, time: &str, body: &[u8]) -> Vec<u8> {
+    format!("ANSWER\n{request_signature}\n{status}\n{time}\n{}", to_hex(&sm3(&[body]))).into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

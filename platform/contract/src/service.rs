@@ -5,19 +5,18 @@
 //! empty answer ([`Step::Query`]'s `none`) or an answer that names the next service. A document is checked when
 //! it is signed and again when it is loaded, so that the interpreter only runs valid documents.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
-use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
+use crate::answer_schema::AnswerSchema;
 use crate::bilingual::Bilingual;
 use crate::evidence::Level;
+use crate::operation::Operations;
+use crate::service_check::{ServiceDocumentError, ServiceProblem, check_document};
 use crate::step::Step;
+use crate::toml_place::{Place, TomlError, parse_toml};
 
 /// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
-/// Maximum number of steps of a service, so that the step bar stays readable.
-const STEPS_MAX: usize = 12;
 
 /// 网点类型: the kind of site where a kiosk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +52,14 @@ pub enum Scene {
     Transport,
     /// 文化旅游.
     Culture,
+    /// 政务服务大厅.
+    Hall,
+    /// 身份凭证.
+    Identity,
+    /// 社会保障卡.
+    Card,
+    /// 社区服务.
+    Community,
 }
 
 /// What happens when the platform cannot be reached.
@@ -92,204 +99,71 @@ pub struct ServiceDocument {
     pub steps: Vec<Step>,
 }
 
-/// Why a service document is neither signed nor loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceDocumentError {
-    /// Longer than the limit.
-    #[error("the service document has {0} bytes, at most {TEXT_MAX} are accepted")]
-    TooLong(usize),
-    /// Not the TOML of a service document.
-    #[error("the service document is not valid TOML of a service")]
-    Syntax(#[source] Box<toml::de::Error>),
-    /// An identifier has other characters than `a–z 0–9 . -`.
-    #[error("`{0}` is not a name: use a-z, 0-9, `.` and `-`")]
-    Name(String),
-    /// No step, or more than the step bar can show.
-    #[error("a service has 1 to {STEPS_MAX} steps, this one has {0}")]
-    Steps(usize),
-    /// Two steps have the same name.
-    #[error("step `{0}` is defined twice")]
-    Twice(String),
-    /// A reference to a step that is not earlier or not of the right kind.
-    #[error("step `{step}` refers to `{to}`, which is not an earlier step of the right kind")]
-    Reference {
-        /// The step.
-        step: String,
-        /// The name to which it refers.
-        to: String,
-    },
-    /// A shown field is not declared with a label.
-    #[error("step `{step}` shows `{field}`, which its query does not declare with a label")]
-    Field {
-        /// The step.
-        step: String,
-        /// The field.
-        field: String,
-    },
-    /// The field that is shown as a code is not of type `key` in its query.
-    #[error("step `{step}` shows `{field}` as a code, which its query does not declare as a key")]
-    NotAKey {
-        /// The step.
-        step: String,
-        /// The field.
-        field: String,
-    },
-    /// The rows to pay lack a key, a payee or an amount.
-    #[error("step `{0}` pays rows that need exactly one key, one money field and a text field `payee`")]
-    Unpayable(String),
-    /// A personal record is fetched without consent.
-    #[error("step `{0}` fetches a personal record without an earlier consent")]
-    NoConsent(String),
-    /// A list that must not be empty is empty.
-    #[error("step `{0}` has an empty list")]
-    Empty(String),
-}
-
 impl ServiceDocument {
     /// Reads and checks a document.
     ///
     /// # Errors
-    /// When the text is not the TOML of a service document, or a check fails.
+    /// When the text is not the TOML of a service document, or a check fails: with line and column.
     pub fn parse(text: &str) -> Result<Self, ServiceDocumentError> {
-        if text.len() > TEXT_MAX {
-            return Err(ServiceDocumentError::TooLong(text.len()));
+        let document: Self = parse_toml(text, TEXT_MAX)?;
+        match check_document(&document) {
+            Ok(()) => Ok(document),
+            Err((step, key, problem)) => Err(document.fault(text, step, key, problem)),
         }
-        let document: Self = toml::from_str(text).map_err(|e| ServiceDocumentError::Syntax(Box::new(e)))?;
-        document.check()?;
-        Ok(document)
     }
 
-    /// The declared answer of the query behind a step: the step itself, or the query that it shows, chooses from or
+    /// An error at a key of a step, or of the document where `step` is `None`.
+    fn fault(
+        &self,
+        text: &str,
+        step: Option<&str>,
+        key: &str,
+        problem: ServiceProblem,
+    ) -> ServiceDocumentError {
+        let index = step.and_then(|step| self.steps.iter().rposition(|other| other.id() == step));
+        let place = index.map_or_else(|| Place::top(key), |index| Place::item("step", index, key));
+        TomlError::problem(text, &place, problem)
+    }
+
+    /// Whether the service works without a link: it hands something in, and asks nobody.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        let submits = self.steps.iter().any(|step| matches!(step, Step::Submit { .. }));
+        let asks = self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::Query { .. } | Step::Ticket { .. } | Step::Pay { .. } | Step::ShowCode { .. }
+            )
+        });
+        self.offline == OfflinePolicy::Queue && submits && !asks
+    }
+
+    /// Checks what the document calls against the operations of the city.
+    ///
+    /// # Errors
+    /// With line and column in `text`, from which this document was read.
+    pub fn check_calls(&self, text: &str, operations: &Operations) -> Result<(), ServiceDocumentError> {
+        operations.check(self).map_err(|(step, mismatch)| {
+            self.fault(text, Some(&step), "call", ServiceProblem::Operation(mismatch))
+        })
+    }
+
+    /// The declared answer of the query or ticket behind a step: the step itself, or what it shows, chooses from or
     /// charges.
     #[must_use]
     pub fn answer_schema(&self, step: &str) -> Option<&AnswerSchema> {
         self.steps.iter().find(|s| s.id() == step).and_then(|found| match found {
-            Step::Query { answer, .. } => Some(answer),
+            Step::Query { answer, .. } | Step::Ticket { answer, .. } => Some(answer),
             Step::Show { from, .. } | Step::Choose { from, .. } => self.answer_schema(from),
             Step::Pay { items, .. } => self.answer_schema(items),
-            Step::Consent { .. } | Step::ShowCode { .. } | Step::ChangePin { .. } | Step::Print { .. } => {
-                None
-            }
+            Step::Consent { .. }
+            | Step::Ask { .. }
+            | Step::Submit { .. }
+            | Step::ShowCode { .. }
+            | Step::ChangePin { .. }
+            | Step::Print { .. } => None,
         })
     }
-
-    fn check(&self) -> Result<(), ServiceDocumentError> {
-        check_name(&self.id)?;
-        if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
-            return Err(ServiceDocumentError::Steps(self.steps.len()));
-        }
-        let mut earlier: BTreeMap<&str, &Step> = BTreeMap::new();
-        for step in &self.steps {
-            check_name(step.id())?;
-            self.check_step(step, &earlier)?;
-            if earlier.insert(step.id(), step).is_some() {
-                return Err(ServiceDocumentError::Twice(step.id().to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_step(&self, step: &Step, earlier: &BTreeMap<&str, &Step>) -> Result<(), ServiceDocumentError> {
-        let own = step.id().to_owned();
-        let reference = |to: &str| ServiceDocumentError::Reference { step: own.clone(), to: to.to_owned() };
-        let query = |to: &str| match earlier.get(to) {
-            Some(Step::Query { answer, .. }) => Ok(answer),
-            _ => Err(reference(to)),
-        };
-        match step {
-            Step::Consent { items, .. } => check_non_empty(items, &own),
-            Step::ChangePin { .. } => Ok(()),
-            Step::Query { call, consent, personal, answer, .. } => {
-                check_name(call)?;
-                match consent {
-                    Some(to) if !matches!(earlier.get(to.as_str()), Some(Step::Consent { .. })) => {
-                        return Err(reference(to));
-                    }
-                    None if *personal => return Err(ServiceDocumentError::NoConsent(own)),
-                    Some(_) | None => {}
-                }
-                answer.keys().try_for_each(|field| check_name(field))
-            }
-            Step::Show { from, show, .. } => check_shown_fields(&own, query(from)?, show),
-            Step::ShowCode { from, field, steps, .. } => {
-                if query(from)?.get(field).map(AnswerField::kind) != Some(AnswerFieldType::Key) {
-                    return Err(ServiceDocumentError::NotAKey { step: own, field: field.clone() });
-                }
-                check_non_empty(steps, &own)
-            }
-            Step::Choose { from, show, max, .. } => {
-                if *max == 0 {
-                    return Err(ServiceDocumentError::Empty(own));
-                }
-                check_shown_fields(&own, query(from)?, show)
-            }
-            Step::Pay { items, methods, .. } => {
-                let Some(Step::Choose { from, .. }) = earlier.get(items.as_str()) else {
-                    return Err(reference(items));
-                };
-                if !is_payable(query(from)?) {
-                    return Err(ServiceDocumentError::Unpayable(own));
-                }
-                check_non_empty(methods, &own)
-            }
-            Step::Print { with, show, .. } => {
-                check_non_empty(with, &own)?;
-                let mut fields = BTreeSet::new();
-                for to in with {
-                    match earlier.get(to.as_str()) {
-                        Some(Step::Pay { .. }) => {}
-                        Some(Step::Query { answer, .. }) => {
-                            fields.extend(labelled_fields(answer));
-                        }
-                        _ => return Err(reference(to)),
-                    }
-                }
-                match show.iter().find(|field| !fields.contains(field.as_str())) {
-                    Some(field) => Err(ServiceDocumentError::Field { step: own, field: field.clone() }),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-fn labelled_fields(answer: &AnswerSchema) -> impl Iterator<Item = &str> {
-    answer
-        .iter()
-        .filter(|(_, field)| matches!(field, AnswerField::Labelled(_)))
-        .map(|(name, _)| name.as_str())
-}
-
-fn check_shown_fields(
-    step: &str,
-    answer: &AnswerSchema,
-    show: &[String],
-) -> Result<(), ServiceDocumentError> {
-    check_non_empty(show, step)?;
-    match show.iter().find(|field| !matches!(answer.get(*field), Some(AnswerField::Labelled(_)))) {
-        Some(field) => Err(ServiceDocumentError::Field { step: step.to_owned(), field: field.clone() }),
-        None => Ok(()),
-    }
-}
-
-fn is_payable(answer: &AnswerSchema) -> bool {
-    let count = |kind| answer.values().filter(|field| field.kind() == kind).count();
-    let payee = answer.get("payee").map(AnswerField::kind);
-    count(AnswerFieldType::Key) == 1
-        && count(AnswerFieldType::Money) == 1
-        && payee == Some(AnswerFieldType::Text)
-}
-
-fn check_non_empty<T>(list: &[T], step: &str) -> Result<(), ServiceDocumentError> {
-    if list.is_empty() { Err(ServiceDocumentError::Empty(step.to_owned())) } else { Ok(()) }
-}
-
-fn check_name(text: &str) -> Result<(), ServiceDocumentError> {
-    let allowed = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
-    if text.is_empty() || text.len() > 64 || !allowed {
-        return Err(ServiceDocumentError::Name(text.to_owned()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -343,27 +217,180 @@ with = ["paid"]
         assert!(document.answer_schema("paid").unwrap().contains_key("payee"));
     }
 
+    /// The line of the first difference.
+    fn changed_line(text: &str) -> usize {
+        WATER.lines().zip(text.lines()).position(|(old, new)| old != new).map_or(0, |at| at + 1)
+    }
+
     #[test]
-    fn invalid_document_is_refused_with_its_reason() {
+    fn invalid_document_is_refused_with_line_and_reason() {
         let cases = [
-            ("from = \"bills\"", "from = \"paid\"", "Reference"),
-            ("items = \"picked\"", "items = \"bills\"", "Reference"),
-            ("with = [\"paid\"]", "with = [\"receipt\"]", "Reference"),
-            ("show = [\"period\", \"amount\"]", "show = [\"address\"]", "Field"),
-            ("show = [\"period\", \"amount\"]", "show = []", "Empty"),
-            ("bill = \"key\"", "bill = \"text\"", "Unpayable"),
-            ("payee = \"text\"", "payer = \"text\"", "Unpayable"),
-            ("id = \"picked\"", "id = \"bills\"", "Twice"),
-            ("many = true", "personal = true", "NoConsent"),
-            ("many = true", "many = true\nurl = \"http\"", "Syntax"),
-            ("call = \"water.bills\"", "call = \"Water Bills\"", "Name"),
+            (
+                "from = \"bills\"",
+                "from = \"paid\"",
+                "refers to `paid`, which is not an earlier step of the kind query",
+            ),
+            ("items = \"picked\"", "items = \"bills\"", "not an earlier step of the kind choose"),
+            (
+                "with = [\"paid\"]",
+                "with = [\"receipt\"]",
+                "not an earlier step of the kind query, ticket, pay or submit",
+            ),
+            ("show = [\"period\", \"amount\"]", "show = [\"address\"]", "it declares: amount, period"),
+            ("show = [\"period\", \"amount\"]", "show = []", "an empty list"),
+            ("max = 3", "max = 0", "where at least 1 is needed"),
+            ("id = \"picked\"", "id = \"bills\"", "`bills` is defined twice"),
+            ("many = true", "personal = true", "needs `consent` with the id of an earlier consent step"),
+            ("many = true", "many = true\nurl = \"http\"", "unknown field `url`, expected one of"),
+            ("do = \"pay\"", "do = \"charge\"", "unknown variant `charge`, expected one of"),
+            ("call = \"water.bills\"", "call = \"Water Bills\"", "use a-z, 0-9, `.` and `-`"),
+            (
+                "call = \"water.bills\"",
+                "call = \"water.bills\"\nwith = { x = \"bills\" }",
+                "of the kind ask or choose",
+            ),
+            ("level = \"recognised\"", "level = \"high\"", "unknown variant `high`"),
+            ("version = 3", "version = three", "invalid"),
+            ("offline = \"refuse\"", "offline = \"queue\"", "needs a submit step, and none of query"),
         ];
         for (from, to, expected) in cases {
             let text = WATER.replacen(from, to, 1);
-            assert_ne!(text, WATER, "{from}");
-            let error = format!("{:?}", ServiceDocument::parse(&text).unwrap_err());
-            assert!(error.starts_with(expected), "{from} → {to}: {error}");
+            let error = ServiceDocument::parse(&text).unwrap_err();
+            assert_eq!(
+                error.position.map(|(line, _)| line),
+                Some(changed_line(&text)),
+                "{from} → {to}: {error}"
+            );
+            assert!(error.to_string().contains(expected), "{from} → {to}: {error}");
         }
+    }
+
+    #[test]
+    fn bills_without_key_amount_or_payee_are_not_paid() {
+        for (from, to) in [("bill = \"key\"", "bill = \"text\""), ("payee = \"text\"", "payer = \"text\"")] {
+            let error = ServiceDocument::parse(&WATER.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains("one of type money and a text field `payee`"), "{error}");
+        }
+    }
+
+    const TICKET: &str = r#"
+id = "hall.ticket"
+version = 1
+title = { zh = "取号", en = "Take a number" }
+hint = { zh = "在大厅排队", en = "Queue in the hall" }
+scene = "hall"
+profiles = ["district-hall"]
+level = "recognised"
+offline = "refuse"
+
+[[step]]
+do = "ask"
+id = "matter"
+title = { zh = "您要办什么？", en = "What is it about?" }
+answer = { kind = "choice", options = [
+  { value = "A", zh = "社保", en = "Social insurance" },
+  { value = "B", zh = "医保", en = "Medical insurance" },
+] }
+
+[[step]]
+do = "ticket"
+id = "ticket"
+call = "hall.ticket"
+with = { matter = "matter" }
+answer = { number = { type = "text", zh = "号码", en = "Number" } }
+none = { zh = "今天的号已经取完", en = "No numbers are left today" }
+
+[[step]]
+do = "show"
+id = "shown"
+from = "ticket"
+title = { zh = "您的号码", en = "Your number" }
+show = ["number"]
+"#;
+
+    const OPERATIONS: &str = r#"
+[[department]]
+id = "hall"
+name = { zh = "政务服务中心", en = "Service hall" }
+
+[[operation]]
+name = "hall.ticket"
+department = "hall"
+kind = "ticket"
+input = ["matter"]
+answer = { number = "text", window = "text" }
+"#;
+
+    #[test]
+    fn questions_that_nobody_can_answer_are_refused() {
+        assert_eq!(ServiceDocument::parse(TICKET).unwrap().steps.len(), 3);
+        for answer in [
+            r#"{ kind = "choice", options = [{ value = "A", zh = "一", en = "One" }] }"#,
+            r#"{ kind = "choice", options = [{ value = "A", zh = "一", en = "One" }, { value = "A", zh = "二", en = "Two" }] }"#,
+            r#"{ kind = "digits", min = 0, max = 4 }"#,
+            r#"{ kind = "digits", min = 5, max = 4 }"#,
+            r#"{ kind = "digits", min = 5, max = 99 }"#,
+            r#"{ kind = "yuan", min = 9, max = 8 }"#,
+            r#"{ kind = "date", earliest = 1, latest = 0 }"#,
+        ] {
+            let (head, rest) = TICKET.split_once("answer = {").unwrap();
+            let text = format!("{head}answer = {answer}{}", rest.split_once("] }").unwrap().1);
+            let error = ServiceDocument::parse(&text).unwrap_err();
+            assert!(error.to_string().contains("that nobody can enter"), "{answer}: {error}");
+        }
+    }
+
+    #[test]
+    fn call_that_does_not_fit_its_operation_is_refused() {
+        let operations = Operations::parse(OPERATIONS).unwrap();
+        assert_eq!(ServiceDocument::parse(TICKET).unwrap().check_calls(TICKET, &operations), Ok(()));
+        for (of_document, from, to, expected) in [
+            (
+                true,
+                "call = \"hall.ticket\"",
+                "call = \"hall.tickets\"",
+                "there is no operation `hall.tickets`",
+            ),
+            (true, "number = { type = \"text\"", "number = { type = \"date\"", "it has: number, window"),
+            (true, "with = { matter = \"matter\" }", "", "needs as `with` exactly: matter"),
+            (
+                false,
+                "kind = \"ticket\"",
+                "kind = \"query\"",
+                "is of kind `query`, which a step `ticket` cannot call",
+            ),
+            (false, "input = [", "level = \"proven\"\ninput = [", "needs a higher `level`"),
+        ] {
+            let change =
+                |text: &str, is_it: bool| if is_it { text.replacen(from, to, 1) } else { text.to_owned() };
+            let (document, operations) = (change(TICKET, of_document), change(OPERATIONS, !of_document));
+            let operations = Operations::parse(&operations).unwrap();
+            let error =
+                ServiceDocument::parse(&document).unwrap().check_calls(&document, &operations).unwrap_err();
+            assert_eq!(error.position.map(|(line, _)| line), Some(23), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn operations_file_with_a_mistake_names_line_and_reason() {
+        let cases = [
+            ("department = \"hall\"", "department = \"hal\"", "there is no department `hal`"),
+            ("name = \"hall.ticket\"", "name = \"Hall\"", "is not a name"),
+            ("kind = \"ticket\"", "kind = \"bills\"", "needs exactly one field of type key"),
+            ("kind = \"ticket\"", "kind = \"pay\"", "expected one of"),
+            ("input = [\"matter\"]", "timeout-ms = 60000", "a kiosk does not wait longer"),
+            ("id = \"hall\"", "id = \"Hall\"", "a department's name is"),
+            ("answer = { number = \"text\", window = \"text\" }", "answer = {}", "at least one field"),
+        ];
+        for (from, to, expected) in cases {
+            let text = OPERATIONS.replacen(from, to, 1);
+            let error = Operations::parse(&text).unwrap_err();
+            assert!(error.to_string().contains(expected), "{from} → {to}: {error}");
+            assert!(error.position.is_some(), "{from} → {to}: {error}");
+        }
+        let twice = format!("{OPERATIONS}{}", OPERATIONS.split_once("\n\n").unwrap().1);
+        assert!(Operations::parse(&twice).unwrap_err().to_string().contains("defined twice"));
     }
 
     proptest! {

@@ -13,6 +13,8 @@ use sm_crypto::PublicKey;
 
 /// Maximum size in bytes of a site file that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
+/// Most services that a site puts first: more would put none first.
+const FEATURED_MAX: usize = 32;
 
 /// 网点配置: the configuration of one kiosk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct Site {
     /// Minutes east of UTC; 480 in all of China.
     #[serde(default = "china")]
     pub utc_offset_minutes: i16,
+    /// Ids of the services that residents of this site use most, in order: the menu shows them first. Those that are not offered here are
+    /// left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub featured: Vec<String>,
     /// Address and keys of the platform.
     pub platform: PlatformSettings,
     /// Size of the screen.
@@ -190,6 +196,9 @@ pub enum SiteError {
     /// A relay number that no board has, or one relay with two functions.
     #[error("[devices.signal]: `go`, `stop` and `buzzer` are three different relays, 1 to 8")]
     Signal,
+    /// Too many services to put first, one that is listed twice, or an entry that is no id of a service.
+    #[error("`featured`: `{0}` is listed twice, or is no id of a service; at most {FEATURED_MAX} are listed")]
+    Featured(String),
     /// A staff card with a malformed name, or one that is listed twice.
     #[error("[[staff]] `{0}`: a card's name is 1 to 32 letters, digits and hyphens, and must be unique")]
     Staff(String),
@@ -261,6 +270,13 @@ impl Site {
                 return Err(SiteError::Codes);
             }
         }
+        for (at, id) in self.featured.iter().enumerate() {
+            let is_id = !id.is_empty()
+                && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+            if !is_id || at >= FEATURED_MAX || self.featured.iter().take(at).any(|other| other == id) {
+                return Err(SiteError::Featured(id.clone()));
+            }
+        }
         let verdict = 500..=10_000;
         if self.gate.is_some() != (self.profile == SiteProfile::Gate)
             || self.gate.is_some_and(|gate| !verdict.contains(&gate.verdict_ms))
@@ -317,6 +333,25 @@ mod tests {
             (SiteProfile::Gate, include_str!("../../../provisioning/sites/gate.toml")),
         ] {
             assert_eq!(Site::parse(text).unwrap().profile, profile);
+        }
+    }
+
+    #[test]
+    fn featured_services_are_optional_unique_and_bounded() {
+        let line_at = HALL.find("featured = ").unwrap();
+        let end = line_at + HALL[line_at..].find(']').unwrap() + 1;
+        let with = |line: &str| Site::parse(&format!("{}{line}{}", &HALL[..line_at], &HALL[end..]));
+        assert_eq!(with("").unwrap().featured, [""; 0]);
+        let two = with(r#"featured = ["water.pay", "resident-medical.pay"]"#).unwrap();
+        assert_eq!(two.featured, ["water.pay", "resident-medical.pay"]);
+        let many: Vec<String> = (0..33).map(|at| format!("service.s{at}")).collect();
+        for bad in [
+            r#"featured = ["water.pay", "water.pay"]"#.to_owned(),
+            r#"featured = ["Water bill"]"#.to_owned(),
+            r#"featured = [""]"#.to_owned(),
+            format!("featured = {many:?}"),
+        ] {
+            assert!(matches!(with(&bad), Err(SiteError::Featured(_))), "{bad}");
         }
     }
 

@@ -1,9 +1,13 @@
 //! The steps of a service document.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::answer_schema::AnswerSchema;
+use crate::ask::AskedAnswer;
 use crate::bilingual::Bilingual;
+use crate::operation::DepartmentId;
 use crate::order::PaymentMethod;
 use crate::receipt::PrintForm;
 
@@ -24,12 +28,28 @@ pub enum Step {
         /// How long the consent is valid, in days; 0 for this visit only.
         days: u16,
     },
+    /// Asks the resident one question.
+    Ask {
+        /// Name of the step.
+        id: String,
+        /// Title of the view: an instruction or a question.
+        title: Bilingual,
+        /// Where the resident finds the answer, or what it is for.
+        #[serde(default)]
+        lead: Option<Bilingual>,
+        /// The form of the answer.
+        answer: AskedAnswer,
+    },
     /// Calls an operation of the platform.
     Query {
         /// Name of the step.
         id: String,
         /// Name of the operation of the platform, not a URL.
         call: String,
+        /// What the operation needs: the name of each input, and the earlier step that has it. That is an `ask` step, or a `choose`
+        /// step whose one row gives its field of type `key`.
+        #[serde(default)]
+        with: BTreeMap<String, String>,
         /// The consent step that the query is based on.
         #[serde(default)]
         consent: Option<String>,
@@ -43,12 +63,47 @@ pub enum Step {
         many: bool,
         /// Text for an answer without rows; the service then ends.
         none: Bilingual,
+        /// Services that the answer may name as the one to go on with.
+        #[serde(default)]
+        next: Vec<String>,
+    },
+    /// 取号: takes a number in a queue, or books an appointment. The kiosk asks for it once; repeating the request gives the same
+    /// ticket.
+    Ticket {
+        /// Name of the step.
+        id: String,
+        /// Name of the operation of the platform, not a URL.
+        call: String,
+        /// As for a query.
+        #[serde(default)]
+        with: BTreeMap<String, String>,
+        /// The fields of the ticket.
+        answer: AnswerSchema,
+        /// Text for an answer without a ticket; the service then ends.
+        none: Bilingual,
+    },
+    /// 提交: hands in what was entered, after the resident has checked it. Its record is the message: it reaches the department
+    /// exactly once, with a link or later.
+    Submit {
+        /// Name of the step.
+        id: String,
+        /// Name of the operation of the platform, not a URL.
+        call: String,
+        /// The department that decides; the inputs are sealed to its key.
+        department: DepartmentId,
+        /// Title of the view: an instruction.
+        title: Bilingual,
+        /// As for a query.
+        #[serde(default)]
+        with: BTreeMap<String, String>,
+        /// What happens next, and when.
+        done: Bilingual,
     },
     /// Shows each row of an answer.
     Show {
         /// Name of the step.
         id: String,
-        /// The query whose answer is shown.
+        /// The query or ticket that is shown.
         from: String,
         /// Title of the view.
         title: Bilingual,
@@ -106,9 +161,9 @@ pub enum Step {
         /// The form of the printout.
         #[serde(default, skip_serializing_if = "PrintForm::is_receipt")]
         form: PrintForm,
-        /// The steps whose data is printed: a query that was shown, or a payment.
+        /// The steps whose data is printed: a query, a ticket, a payment or a submission.
         with: Vec<String>,
-        /// For a query: the fields, in order.
+        /// For a query or ticket: the fields, in order.
         #[serde(default)]
         show: Vec<String>,
     },
@@ -120,6 +175,9 @@ impl Step {
     pub fn id(&self) -> &str {
         match self {
             Self::Consent { id, .. }
+            | Self::Ask { id, .. }
+            | Self::Ticket { id, .. }
+            | Self::Submit { id, .. }
             | Self::Query { id, .. }
             | Self::Show { id, .. }
             | Self::ShowCode { id, .. }

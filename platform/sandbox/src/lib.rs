@@ -3,7 +3,7 @@
 //! | module | program | stands for |
 //! |---|---|---|
 //! | [`acquirer`] | `kiosk-acquirer` | the institution that charges money: a bank or a card network |
-//! | [`department`] | `kiosk-department` | the business system of one department: the waterworks with its bills |
+//! | [`department`] | `kiosk-department` | the business systems of all departments of the demo city, from data files |
 //! | [`identity`] | `kiosk-identity` | the state's trusted identity service (可信身份认证) |
 //!
 //! Each sandbox is a process of its own, and the first two have a database of their own. The crate shares no code with

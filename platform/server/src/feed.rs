@@ -3,7 +3,7 @@
 //! The feed is compacted: it has one item per service, the newest, under the newest cursor. A kiosk that
 //! asks with its last cursor gets the items that changed since; one that asks with 0 gets everything in force.
 
-use contract::{ChangesAnswer, FeedItem};
+use contract::{ChangesAnswer, DepartmentKeys, FeedItem, SignedStatement};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::config::catalogue::SignedCatalogue;
@@ -27,6 +27,14 @@ pub(crate) fn publish_catalogue(tx: &Transaction<'_>, catalogue: &SignedCatalogu
         }
     }
     Ok(())
+}
+
+/// Updates the feed from the departments that take submissions.
+pub(crate) fn publish_department_keys(
+    tx: &Transaction<'_>,
+    list: SignedStatement<DepartmentKeys>,
+) -> rusqlite::Result<()> {
+    put_feed_item(tx, "#department-keys", &FeedItem::DepartmentKeys { list })
 }
 
 /// Puts an item at the end of the feed, unless the feed already holds this item for the service. Items that are not

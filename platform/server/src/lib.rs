@@ -19,11 +19,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 mod cards;
+mod city_time;
 mod codes;
 mod config;
 mod consents;
 mod context;
 mod demo;
+mod departments;
 mod e_certificates;
 mod feed;
 mod identity_service;
@@ -46,19 +48,23 @@ mod residents;
 mod services;
 pub mod shell;
 mod store;
+mod submissions;
 mod visits;
 
 pub use config::card_root_keys::CardRootKeys;
 pub use config::catalogue::CatalogueError;
 pub use config::code_authority::{CodeAuthority, CodeAuthorityError};
-pub use config::disclosures::{Claim, ECertificateItem, ECertificateKind};
+pub use config::departments::{DepartmentDirectory, DepartmentsProblem, RegisteredDepartment};
+pub use config::disclosures::Claim;
 pub use config::issuing_rules::{
     IssuingRules, IssuingRulesError, PaperCodeRules, PhoneCodeRules, RevocationRules,
 };
 pub use config::kiosks::{KioskRegistryError, RegisteredKiosk, parse_registered_kiosks};
-pub use config::relying_parties::{RelyingPartiesError, RelyingParty, parse_relying_parties};
+pub use config::relying_parties::{
+    RelyingPartiesError, RelyingParty, UnknownDisclosure, parse_relying_parties,
+};
 pub use demo::residents::{DemoResident, DemoResidentsError, parse_demo_residents};
 pub use kiosks::audit::{AuditedEpoch, KioskAudit};
 pub use messages::{PlatformRequest, PlatformResponse};
-pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
+pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, SignedHeaders};
 pub use platform::{Platform, PlatformOpenError, PlatformSetup};

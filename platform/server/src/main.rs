@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use contract::{EnvelopeSecret, SecretKey};
+use contract::{EnvelopeSecret, Operations, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +20,8 @@ use server::recovery::generation_file::GenerationFile;
 use server::shell::tls::{KioskListener, PlatformCertificates};
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use server::{
-    CardRootKeys, CodeAuthority, IssuingRules, Platform, PlatformSetup, parse_demo_residents,
-    parse_registered_kiosks, parse_relying_parties,
+    CardRootKeys, CodeAuthority, DepartmentDirectory, IssuingRules, Platform, PlatformSetup,
+    parse_demo_residents, parse_registered_kiosks, parse_relying_parties,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -117,9 +117,19 @@ struct Arguments {
     /// Base URL of the acquirer.
     #[arg(long, default_value = "http://127.0.0.1:8082")]
     acquirer: String,
-    /// Base URL of the water department.
-    #[arg(long, default_value = "http://127.0.0.1:8083")]
-    department: String,
+    /// Directory of the operations that services may call: one file (`*.toml`) for each department.
+    #[arg(long)]
+    operations: PathBuf,
+    /// Directory of the licence kinds: one file (`*.toml`) for each; without this option the directory `licences` beside that of
+    /// the operations.
+    #[arg(long)]
+    licences: Option<PathBuf>,
+    /// File of the departments: their base URLs, and the public keys that they sign their answers with.
+    #[arg(long)]
+    departments: PathBuf,
+    /// File with the secret key that requests to departments are signed with: 64 hexadecimal digits.
+    #[arg(long)]
+    department_key: PathBuf,
     /// Base URL of the trusted identity service.
     #[arg(long, default_value = "http://127.0.0.1:8084")]
     identity: String,
@@ -202,11 +212,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tracing::info!(people = %listener.local_addr()?, kiosks = %kiosks.listener.address(), "listening");
 
     let base = |url: &str| url.trim_end_matches('/').to_owned();
-    let peers = PeerUrls {
-        acquirer: base(&arguments.acquirer),
-        department: base(&arguments.department),
-        identity: base(&arguments.identity),
-    };
+    let peers = PeerUrls { acquirer: base(&arguments.acquirer), identity: base(&arguments.identity) };
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, mut stopped) = tokio::sync::watch::channel(());
     let stop_for_shell = stopped.clone();
@@ -267,6 +273,12 @@ fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
         format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
         kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
         service_documents: read_service_documents(&arguments.services)?,
+        operations: read_operations(arguments)?,
+        departments: DepartmentDirectory::parse(
+            &read_text(&arguments.departments)?,
+            SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
+        )
+        .with_context(|| arguments.departments.display().to_string())?,
         residents,
         code_authority: read_code_authority(arguments)?,
         relying_parties: match &arguments.clients {
@@ -300,9 +312,31 @@ fn read_code_authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAutho
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
 }
 
+/// Reads the operations of all departments, and the licence kinds. A city without a licence library has no directory of kinds.
+fn read_operations(arguments: &Arguments) -> anyhow::Result<Operations> {
+    let mut all = Operations::default();
+    for path in toml_files(&arguments.operations)? {
+        let named = || path.display().to_string();
+        let operations = Operations::parse(&read_text(&path)?).with_context(named)?;
+        all.add(operations).with_context(named)?;
+    }
+    let beside = arguments.operations.parent().map(|parent| parent.join("licences"));
+    let licences = arguments.licences.clone().or(beside.filter(|directory| directory.is_dir()));
+    for path in licences.map(|directory| toml_files(&directory)).transpose()?.unwrap_or_default() {
+        let text = read_text(&path)?;
+        all.add_licence(&text).with_context(|| path.display().to_string())?;
+    }
+    Ok(all)
+}
+
 /// Reads the texts of a directory's `*.toml` files, sorted by name, so that the number in a catalogue error identifies
 /// the file.
 fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
+    toml_files(directory)?.iter().map(|path| read_text(path)).collect()
+}
+
+/// The `*.toml` files of a directory, sorted by name.
+fn toml_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read {}", directory.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(unreadable)? {
@@ -312,7 +346,7 @@ fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read_text(path)).collect()
+    Ok(paths)
 }
 
 /// Reads a key of 32 bytes from a file. Errors never quote the file's text.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use contract::{DepartmentId, RelyingPartyId, Signature};
+
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::request_error::RequestError;
@@ -21,12 +23,12 @@ impl From<PlatformResponse> for PlatformReply {
 }
 
 /// A system that the platform calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// The institution that charges orders.
     Acquirer,
-    /// The authority that owns the bills and receives the payments.
-    Department,
+    /// A department: it answers queries, and owns bills and receives their payments.
+    Department(DepartmentId),
     /// The trusted identity service (可信身份认证), which verifies persons.
     Identity,
 }
@@ -45,6 +47,10 @@ pub struct PeerCall {
     pub target: String,
     /// JSON body; may be empty.
     pub body: Vec<u8>,
+    /// Headers of a signed request.
+    pub headers: Option<SignedHeaders>,
+    /// Time in milliseconds after which the peer counts as not answering, where it has one of its own.
+    pub timeout_ms: Option<u32>,
     continuation: Arc<Continuation>,
 }
 
@@ -60,7 +66,13 @@ impl PeerCall {
         + Sync
         + 'static,
     ) -> Self {
-        Self { peer, target: target.into(), body, continuation: Arc::new(then) }
+        let continuation = Arc::new(then);
+        Self { peer, target: target.into(), body, headers: None, timeout_ms: None, continuation }
+    }
+
+    /// The same call with a signature, and a time-out of its own.
+    pub(crate) fn signed(self, headers: SignedHeaders, timeout_ms: u32) -> Self {
+        Self { headers: Some(headers), timeout_ms: Some(timeout_ms), ..self }
     }
 
     /// Continues the work that this call belongs to.
@@ -71,6 +83,17 @@ impl PeerCall {
     ) -> Result<PlatformReply, RequestError> {
         (self.continuation)(context, answer)
     }
+}
+
+/// Who sends a call, when, and the signature over it, see [`contract::request_bytes_to_sign`].
+#[derive(Clone, Debug)]
+pub struct SignedHeaders {
+    /// Header `X-Device`.
+    pub device: RelyingPartyId,
+    /// Header `X-Time`.
+    pub time: String,
+    /// Header `X-Signature`.
+    pub signature: Signature,
 }
 
 /// What to do with the result of a call. A call and its answer are not one transaction, so
@@ -88,6 +111,18 @@ pub struct PeerAnswer {
     pub status: u16,
     /// Body.
     pub body: Vec<u8>,
+    /// Header `X-Time`, from peers that sign.
+    pub time: Option<String>,
+    /// Header `X-Signature`, from peers that sign.
+    pub signature: Option<String>,
+}
+
+impl PeerAnswer {
+    /// The answer of a peer that does not sign.
+    #[must_use]
+    pub const fn unsigned(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body, time: None, signature: None }
+    }
 }
 
 /// No complete answer came from a peer. It is unknown whether the call arrived.

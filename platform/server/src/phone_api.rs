@@ -9,7 +9,7 @@
 //! | `POST /code/v1/standing` | `SessionRequest` | `SessionStatus` |
 //! | `POST /code/v1/losses` | `PhoneRequest` | `{}` |
 //! | `POST /code/v1/consents`, `consent`, `withdrawals` | see [`consents::phone`](crate::consents::phone) | |
-//! | `POST /code/v1/licences` | see [`e_certificates`](crate::e_certificates) | |
+//! | `POST /code/v1/licences` | see [`e_certificates::wallet`](crate::e_certificates::wallet) | |
 //!
 //! The types are those of [`requests`]. A phone authenticates itself by a secret, see
 //! [`bound_phone`](crate::phones::bound_phone).
@@ -37,7 +37,7 @@ pub(crate) fn route_phone_request(
         "consents" => consents::phone::list_consents(context, body),
         "consent" => consents::phone::decide_consent(context, body),
         "withdrawals" => consents::phone::withdraw_consent(context, body),
-        "licences" => e_certificates::list_e_certificates(context, body),
+        "licences" => e_certificates::wallet::list_e_certificates(context, body),
         _ => Err(PhoneRefusal::NotOffered.into()),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::routes::{self, Route};
-use contract::{EntropySource, HttpMethod, KioskId, ProblemCode, SecretKey, UnixMs};
+use contract::{
+    EntropySource, HttpMethod, KioskId, Operations, ProblemCode, SecretKey, SignedStatement, UnixMs,
+};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -12,8 +14,9 @@ use crate::codes::revocations;
 use crate::config::card_root_keys::CardRootKeys;
 use crate::config::catalogue::{CatalogueError, SignedCatalogue};
 use crate::config::code_authority::CodeAuthority;
+use crate::config::departments::{DepartmentDirectory, RegisteredDepartment};
 use crate::config::kiosks::RegisteredKiosk;
-use crate::config::relying_parties::RelyingParty;
+use crate::config::relying_parties::{RelyingParty, UnknownDisclosure};
 use crate::context::{PlatformConfig, RequestContext};
 use crate::demo::residents::DemoResident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
@@ -25,7 +28,8 @@ use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;
 use crate::store::schema;
 use crate::{
-    cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, visits,
+    cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, submissions,
+    visits,
 };
 
 /// Label of the values that are expanded from the entropy of a request.
@@ -43,6 +47,10 @@ pub struct PlatformSetup {
     pub kiosks: Vec<RegisteredKiosk>,
     /// Texts of the service documents in force.
     pub service_documents: Vec<String>,
+    /// The operations that they may call, and the kinds of licence, checked.
+    pub operations: Operations,
+    /// The departments that the platform calls.
+    pub departments: DepartmentDirectory,
     /// Residents to enter into the card-holder base.
     pub residents: Vec<DemoResident>,
     /// Keys and rules that offline and paper codes are issued with; `None`: the platform issues only online tokens.
@@ -62,6 +70,9 @@ pub enum PlatformOpenError {
     /// A service document is invalid.
     #[error("the service catalogue is invalid")]
     Catalogue(#[from] CatalogueError),
+    /// A relying party is registered for an e-certificate or item that there is not.
+    #[error("the registration of a relying party does not fit the licence files")]
+    RelyingParty(#[from] UnknownDisclosure),
 }
 
 /// The reference platform.
@@ -74,7 +85,8 @@ impl Platform {
     /// Opens the platform on a database, which may be empty, and signs the catalogue.
     ///
     /// # Errors
-    /// [`PlatformOpenError`], when the database cannot be used or a service document is invalid.
+    /// [`PlatformOpenError`], when the database cannot be used, a service document is invalid, or a relying party is registered for
+    /// what no licence file has.
     pub fn open(db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
         schema::prepare_schema(&db)?;
         let kept = recovery_state::highest_generation(&db)?;
@@ -93,21 +105,31 @@ impl Platform {
         kept: Option<u64>,
     ) -> Result<(Self, u64), PlatformOpenError> {
         schema::prepare_schema(&db)?;
-        let catalogue = SignedCatalogue::sign_documents(&setup.service_documents, &setup.catalogue_key)?;
+        let catalogue = SignedCatalogue::sign_documents(
+            &setup.service_documents,
+            &setup.operations,
+            &setup.catalogue_key,
+        )?;
+        setup.relying_parties.iter().try_for_each(|party| party.check_licences(&setup.operations))?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
         feed::publish_catalogue(&tx, &catalogue)?;
+        let keys = setup.departments.submission_keys(&setup.operations);
+        feed::publish_department_keys(&tx, SignedStatement::sign(&keys, &setup.catalogue_key))?;
         tx.commit()?;
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
         let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
+        let (operations, departments) = (setup.operations, setup.departments);
         let platform = Self {
             db,
             config: PlatformConfig {
                 format_key: format,
                 kiosks: devices,
                 catalogue,
+                operations,
+                departments,
                 code_authority: codes,
                 relying_parties: clients,
                 card_root_keys: cards,
@@ -140,6 +162,10 @@ impl Platform {
         Arc::clone(&self.config.kiosks)
     }
 
+    pub(crate) fn departments(&self) -> impl Iterator<Item = &RegisteredDepartment> {
+        self.config.departments.departments()
+    }
+
     /// Continues the work that a call belongs to with the call's result. The reply answers the request that caused
     /// the call. For a call from [`Platform::due_calls`] no request waits, but the reply may be another call to make.
     pub fn resume(
@@ -154,14 +180,15 @@ impl Platform {
     }
 
     /// Returns the calls that the platform makes in the background: inquiries about orders of unknown outcome, and
-    /// postings that a department has not booked yet. Also signs new revocation lists for the feed.
+    /// postings that a department has not booked yet, and submissions that are not delivered or not decided. Also signs new revocation lists for the feed.
     ///
     /// Call this periodically. Each call to another system has a back-off of its own, so a short interval does no harm.
     pub fn due_calls(&mut self, now: UnixMs) -> Vec<PeerCall> {
         let mut calls = Vec::new();
         let result = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
             calls.extend(payments::inquiries::due_inquiries(&tx, now, DUE_MAX)?);
-            calls.extend(payments::outbox::due_postings(&tx, now, DUE_MAX)?);
+            calls.extend(payments::outbox::due_postings(&tx, &self.config, now, DUE_MAX)?);
+            calls.extend(submissions::delivery::due_submissions(&tx, &self.config, now, DUE_MAX)?);
             calls.extend(paid_orders::due_recovery_calls(&tx, &self.config, now, DUE_MAX)?);
             if let Some(authority) = &self.config.code_authority {
                 revocations::refresh_feed(&tx, authority, now)?;

@@ -30,6 +30,7 @@ pub(crate) fn make_city_keys(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     write_key_pair(directory, "catalogue")?;
     write_key_pair(directory, "envelope")?;
+    write_key_pair(directory, "department-requests")?;
     certificates::make_authority(directory)?;
     // For test cards. The key of real cards never leaves the city's HSM, which replaces this file.
     write_new(directory, "card.key", &hex(random_bytes::<32>()?.as_slice()), 0o600)?;

@@ -1,11 +1,13 @@
-//! `provision`: the operator's tool. It makes keys and certificates, checks site files and service documents, and
-//! verifies the log of a kiosk from the platform's export with public keys alone.
+//! `provision`: the operator's tool. It makes keys and certificates, checks site files, service documents and the
+//! adapters of departments, and verifies the log of a kiosk from the platform's export with public keys alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod certificates;
+mod department;
 mod issuers;
 mod keys;
+mod service;
 mod verify;
 
 use std::fs;
@@ -15,7 +17,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use contract::{KioskId, PublicKey, ServiceDocument, Site};
+use contract::{KioskId, PublicKey, Site};
+
+use crate::department::DepartmentCommand;
+use crate::service::ServiceCommand;
 
 /// Makes keys and certificates, checks site files and service documents, verifies kiosk logs.
 #[derive(Parser)]
@@ -36,8 +41,8 @@ enum Command {
         /// Directory for the keys, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
     },
-    /// Makes the keys of a city: catalogue.key, format.key, envelope.key, card.key (for test cards) and ca.key (secret),
-    /// catalogue.pub, envelope.pub, and ca.pem, the certificate of the certificate authority.
+    /// Makes the keys of a city: catalogue.key, format.key, envelope.key, department-requests.key,
+    /// card.key (for test cards) and ca.key (secret), catalogue.pub, envelope.pub, department-requests.pub, and ca.pem, the certificate of the certificate authority.
     CityKeys {
         /// Directory for the city's keys, created if it does not exist. Existing keys are never overwritten.
         directory: PathBuf,
@@ -89,11 +94,15 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Checks service documents with the rules of the platform and the kiosk.
-    CheckService {
-        /// Paths of the service documents.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
+    /// Checks a department's adapter.
+    Department {
+        #[command(subcommand)]
+        command: DepartmentCommand,
+    },
+    /// Writes and checks service documents.
+    Service {
+        #[command(subcommand)]
+        command: ServiceCommand,
     },
     /// Verifies the exported log of a kiosk: no record is missing or changed, every head is signed, and each epoch that the kiosk
     /// names is there up to the record that it names.
@@ -148,10 +157,8 @@ fn run(task: Command) -> anyhow::Result<()> {
             let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
             Site::parse(&text).map(drop).with_context(|| file.display().to_string())
         }),
-        Command::CheckService { files } => files.iter().try_for_each(|file| {
-            let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-            ServiceDocument::parse(&text).map(drop).with_context(|| file.display().to_string())
-        }),
+        Command::Department { command } => department::run(command),
+        Command::Service { command } => service::run(command),
         Command::Verify { export, key } => {
             let json = fs::read(&export).with_context(|| export.display().to_string())?;
             let verdict = verify::verify(&json, &key)?;

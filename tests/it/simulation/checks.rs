@@ -11,6 +11,8 @@ use view::{Body, LinkStatus};
 
 use super::coverage::RunCounts;
 use super::delivery_checks::{StoredEpoch, audit, check_delivered, check_no_order_is_unreported};
+use super::department_checks::{DepartmentCounts, check_departments};
+use super::departments::operations;
 use super::peers::{ISSUER_ENDS_MS, kiosk_id, receipt_numbers};
 use super::screen_checks::{DurableRecords, open_for_a_check, receipt_of};
 use super::simulator::Simulator;
@@ -57,6 +59,7 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
     world.answers.check_identities(&entries);
     check_evidence(&complete);
     let (paid, void) = check_payments(world, &entries);
+    let DepartmentCounts { submitted, tickets } = check_departments(world, &entries);
     let consents = check_consents(&complete);
     check_codes_used_once(&entries);
     let gave = |of| {
@@ -75,6 +78,8 @@ pub(crate) fn check_run(world: &mut Simulator) -> RunCounts {
         paid,
         void,
         consents,
+        submitted,
+        tickets,
         printed: count(|entry| matches!(entry, Entry::Printed { .. })),
         verified: accepted.iter().map(BTreeSet::len).sum(),
         offline_visits: count(|entry| {
@@ -233,8 +238,14 @@ fn check_payments(world: &mut Simulator, entries: &[Entry]) -> (usize, usize) {
         .collect();
     let untrue: Vec<_> = world.shown_as_paid.difference(&paid_numbers).collect();
     assert!(untrue.is_empty(), "{untrue:?} were shown as paid, and nobody charged them");
-    let booked: BTreeSet<(String, String)> =
-        world.city.department.bookings().unwrap().into_iter().map(|one| (one.key, one.order)).collect();
+    let booked: BTreeSet<(String, String)> = world
+        .city
+        .departments
+        .bookings()
+        .unwrap()
+        .into_iter()
+        .map(|one| (format!("{}/{}", one.department, one.key), one.order))
+        .collect();
     let refused = std::mem::take(&mut world.city.refused);
     let page = String::from_utf8(world.city.page("/admin", world.wall(), 2)).unwrap();
     let reported = page.matches("the department refuses to book it").count();
@@ -257,6 +268,7 @@ const fn is_paid(settlement: &Settlement) -> bool {
 
 /// I4: a personal record is fetched under an earlier consent of the same visit.
 fn check_consents(entries: &[Entry]) -> usize {
+    let operations = operations();
     let mut given: BTreeSet<(ConsentId, VisitId)> = BTreeSet::new();
     for entry in entries {
         match entry {
@@ -264,7 +276,7 @@ fn check_consents(entries: &[Entry]) -> usize {
                 assert!(given.insert((*consent, *visit)), "two consents have the id {consent}");
             }
             Entry::Queried { visit, call, consent, .. } => {
-                let personal = call.starts_with("insurance.");
+                let personal = operations.get(call).is_some_and(|operation| operation.personal);
                 assert!(!personal || consent.is_some(), "{call} without consent");
                 let covered = consent.is_none_or(|consent| given.contains(&(consent, *visit)));
                 assert!(covered, "{call} under a consent of another visit");

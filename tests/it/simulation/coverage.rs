@@ -11,6 +11,8 @@ pub(crate) struct RunCounts {
     pub(crate) paid: usize,
     pub(crate) void: usize,
     pub(crate) consents: usize,
+    pub(crate) submitted: usize,
+    pub(crate) tickets: usize,
     pub(crate) printed: usize,
     /// Visits by a code that a kiosk verified itself, and of those the ones without a link.
     pub(crate) verified: usize,
@@ -57,6 +59,8 @@ impl RunCounts {
         self.paid += other.paid;
         self.void += other.void;
         self.consents += other.consents;
+        self.submitted += other.submitted;
+        self.tickets += other.tickets;
         self.printed += other.printed;
         self.verified += other.verified;
         self.offline_visits += other.offline_visits;
@@ -126,6 +130,11 @@ impl RunCounts {
         assert!(recovered >= seeds / 30, "too few lost orders were recovered: {recovered}");
         assert!(refusals >= seeds / 10, "the department refused too few payments: {refusals}");
         let seeds = usize::try_from(seeds).unwrap();
+        let handed_in = [self.submitted, self.tickets];
+        assert!(
+            handed_in.iter().all(|count| *count >= seeds / 10),
+            "too few submissions or tickets: {handed_in:?}"
+        );
         assert!(work.iter().all(|count| *count >= seeds / 2), "too few visits, payments or prints: {work:?}");
         assert!(proofs.iter().all(|count| *count >= seeds / 10), "too few visits were raised: {proofs:?}");
         assert!(seeds < 200 || self.accepted_twice > 0, "no code was accepted at both kiosks");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use contract::{Bilingual, CodeRules, Head, ReceiptId, SiteProfile, UnixMs};
+use contract::{Bilingual, CodeRules, Head, Receipt, ReceiptId, SiteProfile, UnixMs};
 use engine::{CacheEntry, CacheKey, CacheSnapshot, Engine, EngineConfig, InputEvent, JournalOpener, Output};
 use faulty_disk::{FaultyDisk, SharedDisk};
 use journal::{Disk as _, JournalLimits};
@@ -71,6 +71,8 @@ pub(crate) struct SimKiosk {
     pub(crate) phone: Option<usize>,
     /// The printed copies: receipt, and whether it has the copy mark.
     pub(crate) printed: Vec<(ReceiptId, bool)>,
+    /// What stood on the papers that were sent to the printer.
+    pub(crate) papers: Vec<Receipt>,
 }
 
 impl SimKiosk {
@@ -102,6 +104,7 @@ impl SimKiosk {
             card: None,
             phone: None,
             printed: Vec::new(),
+            papers: Vec::new(),
         }
     }
 

@@ -158,7 +158,8 @@ impl Simulator {
             None
         } else {
             let (accepts, now) = (!self.faults_enabled || self.rng.percent(85), self.wall());
-            let refuses = self.faults_enabled && call.peer == Peer::Department && self.rng.percent(12);
+            let refuses =
+                self.faults_enabled && matches!(call.peer, Peer::Department(_)) && self.rng.percent(12);
             let answer = self.city.serve(&call, accepts, refuses, now);
             (peer_delivery != SimulatedFate::AnswerLost).then_some(answer)
         };

@@ -1,4 +1,4 @@
-//! The platform, the acquirer and the department, each with its own database in memory.
+//! The platform, the acquirer and the departments, each with its own database in memory.
 //!
 //! What is the same at the start of every run is made once: the databases are copied, phones are bound already.
 
@@ -8,20 +8,26 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::{
-    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, UnixMs,
+    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, Step,
+    UnixMs,
 };
 use resident_code::FormatKey;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, PaidOrdersRequest};
-use sandbox::department::{Bill, BillLedger, BillPayment, BillsRequest, parse_bills};
+use sandbox::department::{Answering, DepartmentData, Departments};
 use server::{
     CodeAuthority, DemoResident, IssuingRules, Peer, PeerAnswer, PeerCall, Platform, PlatformRequest,
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
+use super::departments::{
+    DEMO, SIMULATED, department_directory, open_departments, operations, refusal, serve,
+};
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
+use super::recording::SimRng;
+use crate::services::{DOCUMENTS as ALL_DOCUMENTS, Document};
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
 const RULES: &str = include_str!("../../../provisioning/codes.toml");
@@ -31,8 +37,9 @@ const DOCUMENTS: [&str; 4] = [
     include_str!("../../../assets/services/phone-pairing.toml"),
     include_str!("../../../assets/services/water-pay.toml"),
 ];
-/// Additional bills per resident: enough for a run with faults.
-const EXTRA_BILLS: u32 = 12;
+
+/// Services of any kind that a run has besides those of every run and some that submit or give tickets, at most.
+const DRAWN_DOCUMENTS: usize = 4;
 
 /// When the key ends that codes are issued with.
 pub(crate) const ISSUER_ENDS_MS: u64 = START_MS + 90 * 24 * 3_600_000;
@@ -74,12 +81,16 @@ impl SimResident {
 pub(crate) struct SimCity {
     pub(crate) platform: Platform,
     pub(crate) acquirer: ChargeLedger,
-    pub(crate) department: BillLedger,
+    pub(crate) departments: Departments,
     pub(crate) residents: Vec<SimResident>,
-    /// Orders that the department refuses to book.
+    /// How the departments fail.
+    pub(crate) department_fault: Option<DepartmentFault>,
+    /// Orders that the water department refuses to book.
     pub(crate) refused: BTreeSet<String>,
     /// The platform's database.
     database: SharedDatabase,
+    /// The service documents in force.
+    documents: Arc<Vec<String>>,
     /// How often the catalogue was changed.
     catalogue_changes: u32,
     /// The generation that is kept outside of the database.
@@ -183,42 +194,88 @@ fn copy_database(from: &Connection, to: &mut Connection) {
     copied.unwrap();
 }
 
+fn simulated_documents() -> Arc<Vec<String>> {
+    static TEXTS: LazyLock<Arc<Vec<String>>> =
+        LazyLock::new(|| Arc::new(DOCUMENTS.map(str::to_owned).into()));
+    Arc::clone(&TEXTS)
+}
+
+/// The documents of a run: those that every run has, and some of all.
+fn drawn_documents(rng: &mut SimRng) -> Vec<String> {
+    let mut documents = simulated_documents().to_vec();
+    let has = |is_kind: fn(&Step) -> bool| -> Vec<&Document> {
+        ALL_DOCUMENTS.iter().filter(|document| document.parsed.steps.iter().any(is_kind)).collect()
+    };
+    let submit = has(|step| matches!(step, Step::Submit { .. }));
+    let tickets = has(|step| matches!(step, Step::Ticket { .. }));
+    for (from, count) in [(submit, 3), (tickets, 3), (has(|_| true), DRAWN_DOCUMENTS)] {
+        for _ in 0..count {
+            let drawn = &from[rng.index(from.len())].text;
+            if !documents.contains(drawn) {
+                documents.push(drawn.clone());
+            }
+        }
+    }
+    documents
+}
+
+/// How departments fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DepartmentFault {
+    /// They do not answer: a proxy says so.
+    Silent,
+    /// They answer, signed, with rows that no operation declares.
+    Nonsense,
+}
+
+/// What a city begins with.
+pub(crate) struct CityPlan {
+    documents: Vec<String>,
+    departments: Arc<DepartmentData>,
+}
+
+impl CityPlan {
+    /// The demo city, with these service documents.
+    pub(crate) fn demo(documents: Vec<String>) -> Self {
+        Self { documents, departments: Arc::clone(&DEMO) }
+    }
+}
+
 /// What every run begins with.
 struct PreparedCity {
     platform: SharedDatabase,
     acquirer: SharedDatabase,
-    department: SharedDatabase,
+    departments: SharedDatabase,
     residents: Vec<SimResident>,
     phones: Vec<Option<SimPhone>>,
 }
 
 impl PreparedCity {
     fn new() -> Self {
-        let (platform, acquirer, department) =
+        let (platform, acquirer, departments) =
             (SharedDatabase::new(), SharedDatabase::new(), SharedDatabase::new());
         let mut city = SimCity {
-            platform: open_platform(platform.connection(), parse_demo_residents(RESIDENTS).unwrap(), 0, None),
+            platform: open_platform(
+                platform.connection(),
+                &simulated_documents(),
+                parse_demo_residents(RESIDENTS).unwrap(),
+                0,
+                None,
+            ),
             acquirer: ChargeLedger::open(acquirer.connection()).unwrap(),
-            department: BillLedger::open(department.connection()).unwrap(),
+            departments: open_departments(departments.connection(), &SIMULATED),
             residents: residents(),
+            department_fault: None,
             refused: BTreeSet::new(),
             database: SharedDatabase::new(),
+            documents: simulated_documents(),
             catalogue_changes: 0,
             generation: 1,
             backup: None,
         };
-        for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
-            city.department.issue(&id_number, &bill).unwrap();
-            for number in 0..EXTRA_BILLS {
-                let key = format!("{}-{number}", bill.key);
-                let (period, amount) = (format!("20{:02}-01", 10 + number), i64::from(number) * 100 + 1);
-                let more = Bill { key, period, amount, ..bill.clone() };
-                city.department.issue(&id_number, &more).unwrap();
-            }
-        }
         let bind = |resident| SimPhone::bind(&mut city, resident, UnixMs(START_MS + resident as u64));
         let phones = (0..residents().len()).map(bind).collect();
-        Self { platform, acquirer, department, residents: city.residents, phones }
+        Self { platform, acquirer, departments, residents: city.residents, phones }
     }
 }
 
@@ -226,6 +283,7 @@ impl PreparedCity {
 /// `generation`: the one that is kept outside of the database.
 fn open_platform(
     db: Connection,
+    documents: &[String],
     residents: Vec<DemoResident>,
     changes: u32,
     generation: Option<u64>,
@@ -241,7 +299,12 @@ fn open_platform(
         catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.collect(),
-        service_documents: DOCUMENTS.map(|text| text.replacen("\nversion = 1\n", &version, 1)).into(),
+        operations: operations(),
+        departments: department_directory(),
+        service_documents: documents
+            .iter()
+            .map(|text| text.replacen("\nversion = 1\n", &version, 1))
+            .collect(),
         residents,
         code_authority: Some(code_authority()),
         relying_parties: Vec::new(),
@@ -252,7 +315,8 @@ fn open_platform(
 
 impl SimCity {
     /// A city at the start of a run, and the phones of its residents; none for a resident without a card in force.
-    pub(crate) fn new() -> (Self, Vec<Option<SimPhone>>) {
+    pub(crate) fn new(rng: &mut SimRng) -> (Self, Vec<Option<SimPhone>>) {
+        let documents = drawn_documents(rng);
         static PREPARED: LazyLock<Mutex<PreparedCity>> = LazyLock::new(|| Mutex::new(PreparedCity::new()));
         let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = |of: &SharedDatabase| {
@@ -263,17 +327,39 @@ impl SimCity {
         let mut database = SharedDatabase::new();
         copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(database.connection(), Vec::new(), 0, Some(1)),
+            platform: open_platform(database.connection(), &documents, Vec::new(), 0, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
-            department: BillLedger::open(copy(&prepared.department)).unwrap(),
+            departments: open_departments(copy(&prepared.departments), &SIMULATED),
             residents: prepared.residents.clone(),
+            department_fault: None,
             refused: BTreeSet::new(),
             database,
+            documents: Arc::new(documents),
             catalogue_changes: 0,
             generation: 1,
             backup: None,
         };
         (city, prepared.phones.clone())
+    }
+
+    /// A city by a plan.
+    pub(crate) fn with_plan(plan: CityPlan) -> Self {
+        let in_memory = || Connection::open_in_memory().unwrap();
+        let database = SharedDatabase::new();
+        let (documents, people) = (Arc::new(plan.documents), parse_demo_residents(RESIDENTS).unwrap());
+        Self {
+            platform: open_platform(database.connection(), &documents, people, 0, Some(1)),
+            acquirer: ChargeLedger::open(in_memory()).unwrap(),
+            departments: open_departments(in_memory(), &plan.departments),
+            residents: residents(),
+            department_fault: None,
+            refused: BTreeSet::new(),
+            database,
+            documents,
+            catalogue_changes: 0,
+            generation: 1,
+            backup: None,
+        }
     }
 
     /// The platform's process ends and starts again, with its database and perhaps with new service documents.
@@ -284,7 +370,8 @@ impl SimCity {
 
     fn open_platform(&mut self) {
         let (changes, generation) = (self.catalogue_changes, Some(self.generation));
-        self.platform = open_platform(self.database.connection(), Vec::new(), changes, generation);
+        self.platform =
+            open_platform(self.database.connection(), &self.documents, Vec::new(), changes, generation);
     }
 
     /// Copies the platform's database.
@@ -303,7 +390,8 @@ impl SimCity {
     pub(crate) fn restore_platform(&mut self) {
         let Some((copy, _)) = self.backup.take() else { return };
         // The present platform lets go of its database first.
-        self.platform = open_platform(SharedDatabase::new().connection(), Vec::new(), 0, None);
+        self.platform =
+            open_platform(SharedDatabase::new().connection(), &self.documents, Vec::new(), 0, None);
         self.database = copy;
         self.generation += 1;
         self.open_platform();
@@ -312,8 +400,8 @@ impl SimCity {
     /// A system behind the platform executes a call. `accepts`: whether the account has the money; `refuses`: whether the
     /// department refuses what it has not booked yet.
     pub(crate) fn serve(&mut self, call: &PeerCall, accepts: bool, refuses: bool, now: UnixMs) -> PeerAnswer {
-        let json = |status, body| PeerAnswer { status, body };
-        match (call.peer, call.target.as_str()) {
+        let json = PeerAnswer::unsigned;
+        match (&call.peer, call.target.as_str()) {
             (Peer::Acquirer, "/charges") => {
                 let charge: AcquirerChargeRequest = serde_json::from_slice(&call.body).unwrap();
                 match self.acquirer.charge(&charge, accepts, now.0) {
@@ -330,23 +418,26 @@ impl SimCity {
                 let answer = self.acquirer.inquire(order.unwrap(), now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
-            (Peer::Department, "/bills") if refuses => json(503, Vec::new()),
-            (Peer::Department, "/bills") => {
-                let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
-                json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
-            }
             // Phones are bound before the run begins, so the identity service is not needed.
             (Peer::Identity, _) => json(503, Vec::new()),
-            (Peer::Department, _) => {
-                let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
-                let is_booked =
-                    || self.department.bookings().unwrap().iter().any(|one| one.order == payment.order);
-                if self.refused.contains(&payment.order) || (refuses && !is_booked()) {
-                    self.refused.insert(payment.order);
-                    return json(409, Vec::new());
-                }
-                json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
+            (Peer::Department(_), _) if self.department_fault == Some(DepartmentFault::Silent) => {
+                json(503, Vec::new())
             }
+            (Peer::Department(_), _) if self.department_fault == Some(DepartmentFault::Nonsense) => {
+                serve(&mut self.departments, call, now, Answering::Nonsense)
+            }
+            (Peer::Department(_), "/payments") => {
+                let payment: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+                let order = payment["order"].as_str().unwrap().to_owned();
+                let is_booked = || self.departments.bookings().unwrap().iter().any(|one| one.order == order);
+                if self.refused.contains(&order) || (refuses && !is_booked()) {
+                    self.refused.insert(order);
+                    return refusal(call, now);
+                }
+                serve(&mut self.departments, call, now, Answering::Normal)
+            }
+            (Peer::Department(_), _) if refuses => json(503, Vec::new()),
+            (Peer::Department(_), _) => serve(&mut self.departments, call, now, Answering::Normal),
         }
     }
 

@@ -76,7 +76,7 @@ fn post(city: &mut SimCity, name: &str, body: &Value, now: UnixMs, seen: &Value)
     let response = match city.platform.handle(&request, now, entropy) {
         PlatformReply::Answer(response) => response,
         PlatformReply::CallPeer(call) => {
-            let answer = PeerAnswer { status: 200, body: seen.to_string().into_bytes() };
+            let answer = PeerAnswer::unsigned(200, seen.to_string().into_bytes());
             match city.platform.resume(&call, Ok(answer), now, !entropy) {
                 PlatformReply::Answer(response) => response,
                 PlatformReply::CallPeer(_) => panic!("the platform must call the identity service once"),

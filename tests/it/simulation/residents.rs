@@ -127,13 +127,18 @@ fn wanted_intents(view: &View) -> Vec<Intent> {
     match &view.body {
         Body::Menu(tiles) => {
             let MenuIntents { open, pays, needs_pin } = menu_intents(tiles);
-            pays.into_iter().flat_map(|intent| [intent; 6]).chain(needs_pin).chain(open).collect()
+            pays.into_iter().flat_map(|intent| [intent; 3]).chain(needs_pin).chain(open).collect()
         }
         Body::Rows(rows) if !view.actions.iter().any(|action| action.enabled) => {
             let all = rows.rows.iter().map(|row| row.intent);
             all.clone().take(1).cycle().take(rows.rows.len()).chain(all).collect()
         }
         Body::Pin(_) => vec![Intent::PinDigit(1)],
+        Body::Entry(pad) if !view.actions.iter().any(|action| action.enabled) => {
+            // Mobile numbers begin with 1.
+            let keys = if pad.entered.as_str().is_empty() { 1..=1 } else { 0..=9 };
+            keys.map(Intent::EntryDigit).collect()
+        }
         _ => actions.collect(),
     }
 }
@@ -149,12 +154,13 @@ fn touchable_intents(view: &View) -> Vec<Intent> {
             let MenuIntents { open, pays, needs_pin } = menu_intents(tiles);
             intents.extend(open.into_iter().flat_map(|intent| [intent; 4]));
             // Most residents come to pay.
-            intents.extend(pays.into_iter().flat_map(|intent| [intent; 30]));
+            intents.extend(pays.into_iter().flat_map(|intent| [intent; 12]));
             // Some residents come for services that need a card and its PIN.
             intents.extend(needs_pin.into_iter().flat_map(|intent| [intent; 20]));
         }
         Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 4])),
         Body::Pin(_) => intents.extend([Intent::PinDigit(1); 60]),
+        Body::Entry(_) => intents.extend([Intent::EntryDigit(1); 60]),
         _ => {}
     }
     intents

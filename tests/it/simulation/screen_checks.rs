@@ -11,7 +11,7 @@ use journal::{Journal, JournalConfig, JournalLimits, NextRecords, RecoveryReport
 use view::{Body, Lang, Outcome, Text, TextId, Theme, View};
 
 use super::kiosk::WRAP_KEY;
-use super::peers::{kiosk_id, receipt_numbers};
+use super::peers::{KIOSKS, kiosk_id, receipt_numbers};
 
 /// What a view says that must be true of the records on the disk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub(crate) enum Statement {
     PinChanged,
     /// Staff were called.
     HelpCalled,
+    /// The submission with this number was taken.
+    Submitted { number: String },
 }
 
 /// What a view says.
@@ -57,6 +59,9 @@ fn statements_of_outcome(outcome: &Outcome) -> Vec<Statement> {
         let pair = outcome.pairs.iter().find(|pair| pair.label == Text::Id(label))?;
         if let Text::Data(value) = &pair.value { Some(value.clone()) } else { None }
     };
+    if outcome.headline == Text::Id(TextId::Submitted) {
+        return vec![Statement::Submitted { number: value_of(TextId::SubmissionNumber).unwrap_or_default() }];
+    }
     let (Text::Id(headline), Text::Id(detail)) = (&outcome.headline, &outcome.detail) else {
         return Vec::new();
     };
@@ -216,6 +221,10 @@ impl DurableRecords {
             }),
             Statement::Printed => self.has_of_last_visit(|entry| matches!(entry, Entry::Printed { .. })),
             Statement::PinChanged => self.has_of_last_visit(|entry| matches!(entry, Entry::PinChanged { .. })),
+            Statement::Submitted { number } => self.has_of_last_visit(|entry| {
+                matches!(entry, Entry::Submitted { submission, .. }
+                    if (0..KIOSKS).any(|kiosk| submission.number(kiosk_id(kiosk)) == *number))
+            }),
             Statement::HelpCalled => self.entries.iter().any(|entry| matches!(entry, Entry::HelpRequested { .. })),
         };
         (!agrees).then(|| format!("{statement:?} is shown and not durable"))

@@ -182,29 +182,9 @@ impl Simulator {
             .map(|number| SimKiosk::new(number, i64::try_from(dice.below(4_000)).unwrap()))
             .collect();
         let loses_records = dice.percent(45);
-        let (city, phones) = SimCity::new();
+        let (city, phones) = SimCity::new(&mut dice);
         let rates = Rates::draw(&mut dice, city.residents.len());
-        let mut world = Self {
-            rng: dice,
-            city,
-            phones,
-            kiosks: terminals,
-            codes: Vec::new(),
-            now: 0,
-            queue: BTreeMap::new(),
-            events_queued: 0,
-            waiting: BTreeMap::new(),
-            platform_generation: 0,
-            faults_enabled: true,
-            acquirer_reachable: true,
-            loses_records,
-            rates,
-            counts: FaultCounts::default(),
-            violations: BTreeSet::new(),
-            shown_as_paid: BTreeSet::new(),
-            answers: PlatformAnswers::default(),
-            is_complete: true,
-        };
+        let mut world = Self { kiosks: terminals, loses_records, rates, ..Self::empty(dice, city, phones) };
         for kiosk in 0..KIOSKS {
             world.schedule(0, SimEvent::Start(kiosk));
         }
@@ -220,6 +200,48 @@ impl Simulator {
         }
         world.schedule(15_000, SimEvent::InjectFault);
         world
+    }
+
+    /// A city in which nothing has happened and nothing is planned.
+    fn empty(mut rng: SimRng, city: SimCity, phones: Vec<Option<SimPhone>>) -> Self {
+        let rates = Rates::draw(&mut rng, city.residents.len());
+        Self {
+            rng,
+            city,
+            phones,
+            kiosks: (0..KIOSKS).map(|number| SimKiosk::new(number, 0)).collect(),
+            codes: Vec::new(),
+            now: 0,
+            queue: BTreeMap::new(),
+            events_queued: 0,
+            waiting: BTreeMap::new(),
+            platform_generation: 0,
+            faults_enabled: true,
+            acquirer_reachable: true,
+            loses_records: false,
+            rates,
+            counts: FaultCounts::default(),
+            violations: BTreeSet::new(),
+            shown_as_paid: BTreeSet::new(),
+            answers: PlatformAnswers::default(),
+            is_complete: true,
+        }
+    }
+
+    /// A city without faults and without residents who come by themselves, which begins at this time.
+    pub(crate) fn calm(city: SimCity, now: u64) -> Self {
+        let mut world = Self::empty(SimRng::new(1), city, Vec::new());
+        (world.now, world.faults_enabled) = (now, false);
+        for kiosk in 0..KIOSKS {
+            world.schedule(0, SimEvent::Start(kiosk));
+        }
+        world.schedule(1_000, SimEvent::PlatformJobs);
+        world
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        self.run(ms);
     }
 
     pub(crate) fn wall(&self) -> UnixMs {
@@ -433,7 +455,7 @@ impl Simulator {
                 if matches!(work, CardWork::Authenticate(_)) {
                     return;
                 }
-                let answer = if self.rng.percent(80) {
+                let answer = if !self.faults_enabled || self.rng.percent(80) {
                     PinAnswer::Verified
                 } else {
                     PinAnswer::Wrong { tries_left: 5 }
@@ -449,7 +471,8 @@ impl Simulator {
             Effect::Inquire(order) => self.send(kiosk, OutgoingRequest::inquire(order)),
             Effect::Print { receipt, content, copy_mark: mark, .. } => {
                 self.check_print(kiosk, receipt, &content, mark.is_some());
-                let is_failed = self.rng.percent(self.rates.failed_prints);
+                self.kiosks[kiosk].papers.push(content.clone());
+                let is_failed = self.faults_enabled && self.rng.percent(self.rates.failed_prints);
                 let (comes_out, result) = match self.rng.below(5) {
                     _ if !self.kiosks[kiosk].has_paper => (false, PrintResult::NotStarted),
                     0 | 1 if is_failed => (false, PrintResult::NotStarted),

@@ -144,7 +144,7 @@ impl<'a> FaultScenario<'a> {
     fn pin(&mut self) -> Result<()> {
         self.bench.insert_card(CARD)?;
         self.bench.wait_for_text(MENU)?;
-        self.bench.tap_button(ScreenText::Service("water.pay"))?;
+        self.bench.open_service("water.pay")?;
         self.bench.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
         self.bench.choose_first_row()?;
         self.bench.tap_button(TextId::RowsGo)?;
@@ -164,7 +164,7 @@ impl<'a> FaultScenario<'a> {
         // The previous fault scenario may have changed the PIN.
         self.bench.insert_new_card(card)?;
         self.bench.wait_for_text(MENU)?;
-        self.bench.tap_button(ScreenText::Service("social-card.pin"))?;
+        self.bench.open_service("social-card.pin")?;
         for (title, pin) in [(TextId::ChangePinOld, pin), (TextId::ChangePinNew, new)] {
             self.bench.wait_for_text(title)?;
             self.bench.enter_pin(pin)?;
@@ -228,7 +228,7 @@ impl<'a> FaultScenario<'a> {
             self.wait_for_recovery(Instant::now(), &[], &[TextId::PrintOff])?;
         }
         self.sign_in_by_code()?;
-        self.bench.tap_button(ScreenText::Service("insurance.proof"))?;
+        self.bench.open_service("insurance.proof")?;
         self.bench.wait_for_text(TextId::ConsentTitle)?;
         self.bench.tap_button(TextId::ConsentAgree)?;
         self.bench.wait_for_text(TextId::SheetPrint)?;

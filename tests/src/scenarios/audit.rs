@@ -189,7 +189,7 @@ fn resident_needles(residents: &[ScenarioResident]) -> Vec<Needle> {
 }
 
 fn search_state(state: &Path, residents: &[ScenarioResident]) -> Result<Vec<String>> {
-    let own = ["platform.db", "department.db"];
+    let own = ["platform.db", "departments.db"];
     let mut directories = Vec::new();
     for entry in fs::read_dir(state)? {
         let path = entry?.path();

@@ -28,7 +28,7 @@ pub(super) fn offline_code_payment(context: &mut ScenarioContext) -> Result<()> 
     let phone = PhoneClient::bind(&context.rig, &context.resident("li-yan")?)?;
     let other_phone = PhoneClient::bind(&context.rig, &context.resident("ran-guangming")?)?;
     let code = sign_in_with_phone(context.first_kiosk()?, &phone)?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
+    context.first_kiosk()?.open_service("water.pay")?;
     context.first_kiosk()?.wait_for_text(TextId::ProveTitle)?;
     context.capture_screen("confirmation on the phone is needed")?;
     let challenge = context.first_kiosk()?.screen_code()?;

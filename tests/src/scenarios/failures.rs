@@ -167,7 +167,7 @@ pub(super) fn same_bill_at_two_kiosks(context: &mut ScenarioContext) -> Result<(
     other.show_code(&code)?;
     other.wait_for_text(TextId::MenuTitle)?;
     other.hide_code()?;
-    other.tap_button(ScreenText::Service("water.pay"))?;
+    other.open_service("water.pay")?;
     // The platform may leave out a bill that is being paid, or refuse to charge it again.
     let list = ScreenText::Step("water.pay", "picked");
     let choices = [list.clone(), ScreenText::NoRows("water.pay", "bills")];

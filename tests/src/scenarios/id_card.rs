@@ -24,7 +24,7 @@ pub(super) fn id_card_sign_in(context: &mut ScenarioContext) -> Result<()> {
     let words = context.first_kiosk()?.visible_texts()?.join(" ");
     let masked = words.contains("李*") && !words.contains("李䶮");
     context.expect("only the masked name is shown", masked, || words.clone());
-    context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
+    context.first_kiosk()?.open_service("medical.balance")?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("¥"))?;
     context.first_kiosk()?.tap_button(TextId::SheetDone)?;
     context.first_kiosk()?.tap_button(TextId::FootExit)?;

@@ -43,7 +43,7 @@ pub(super) fn bind_phone_by_card(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("wang-jianguo")?;
     context.sign_in_by_card("wang-jianguo")?;
     context.capture_screen("menu of a third-generation card")?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("phone.pairing"))?;
+    context.first_kiosk()?.open_service("phone.pairing")?;
     context.first_kiosk()?.wait_for_text(TextId::PinTitle)?;
     context.first_kiosk()?.enter_pin("000000")?;
     context.first_kiosk()?.tap_button(TextId::PinGo)?;

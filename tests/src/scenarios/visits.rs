@@ -19,7 +19,7 @@ pub(super) fn card_balance(context: &mut ScenarioContext) -> Result<()> {
         words.contains("张*英") && !words.contains("张桂英"),
         || words.clone(),
     );
-    context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
+    context.first_kiosk()?.open_service("medical.balance")?;
     context.first_kiosk()?.wait_for_text(ScreenText::data("¥1,286.40"))?;
     context.capture_screen("balance of the medical account")?;
     context.first_kiosk()?.tap_button(TextId::SheetDone)?;
@@ -35,7 +35,7 @@ pub(super) fn card_balance(context: &mut ScenarioContext) -> Result<()> {
 /// in English.
 pub(super) fn code_insurance_proof(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_code("wang-jianguo")?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("insurance.proof"))?;
+    context.first_kiosk()?.open_service("insurance.proof")?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
     context.capture_screen("consent")?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
@@ -56,6 +56,7 @@ pub(super) fn code_insurance_proof(context: &mut ScenarioContext) -> Result<()> 
         || paper.clone(),
     );
     context.first_kiosk()?.tap_button(TextId::Finish)?;
+    context.first_kiosk()?.tap_button(TextId::FootHome)?;
     context.first_kiosk()?.tap_button(TextId::FootElder)?;
     context.first_kiosk()?.wait_for_text(TextId::FootStandard)?;
     context.capture_screen("menu in large text")?;
@@ -71,7 +72,7 @@ pub(super) fn code_insurance_proof(context: &mut ScenarioContext) -> Result<()> 
 pub(super) fn card_water_payment(context: &mut ScenarioContext) -> Result<()> {
     let resident = context.resident("zhang-guiying")?;
     context.sign_in_by_card("zhang-guiying")?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
+    context.first_kiosk()?.open_service("water.pay")?;
     context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked"))?;
     context.first_kiosk()?.choose_first_row()?;
     context.capture_screen("choice of a bill")?;
@@ -112,7 +113,7 @@ pub(super) fn card_water_payment(context: &mut ScenarioContext) -> Result<()> {
 /// sees a message that says so.
 pub(super) fn e_certificate(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("zhang-guiying")?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("senior.card"))?;
+    context.first_kiosk()?.open_service("senior.card")?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
     context.capture_screen("senior card: consent")?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
@@ -137,7 +138,7 @@ pub(super) fn e_certificate(context: &mut ScenarioContext) -> Result<()> {
     context.first_kiosk()?.remove_card()?;
     context.first_kiosk()?.wait_for_text(TextId::WelcomeTitle)?;
     context.sign_in_by_code("wang-jianguo")?;
-    context.first_kiosk()?.tap_button(ScreenText::Service("senior.card"))?;
+    context.first_kiosk()?.open_service("senior.card")?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
     context.first_kiosk()?.wait_for_text(ScreenText::NoRows("senior.card", "card"))?;
@@ -179,7 +180,7 @@ pub(super) fn change_card_pin(context: &mut ScenarioContext) -> Result<()> {
     context.sign_in_by_card("ran-guangming")?;
     let own = resident.card.pin.as_str();
     for (old, new, caption) in [(own, NEW, "to a new PIN"), (NEW, own, "back to the old PIN")] {
-        context.first_kiosk()?.tap_button(ScreenText::Service("social-card.pin"))?;
+        context.first_kiosk()?.open_service("social-card.pin")?;
         context.first_kiosk()?.wait_for_text(TextId::ChangePinOld)?;
         context.first_kiosk()?.enter_pin(old)?;
         context.first_kiosk()?.tap_button(TextId::PinGo)?;
@@ -213,7 +214,7 @@ pub(super) fn card_removed_at_every_view(context: &mut ScenarioContext) -> Resul
     let to: [(&str, VisitStep); 9] = [
         ("menu", |_| Ok(())),
         ("consent", |context| {
-            context.first_kiosk()?.tap_button(ScreenText::Service("insurance.proof"))?;
+            context.first_kiosk()?.open_service("insurance.proof")?;
             context.first_kiosk()?.wait_for_text(TextId::ConsentTitle).map(drop)
         }),
         ("insurance data", open_insurance_proof),
@@ -223,11 +224,11 @@ pub(super) fn card_removed_at_every_view(context: &mut ScenarioContext) -> Resul
             context.first_kiosk()?.wait_for_text(TextId::SheetPrinted).map(drop)
         }),
         ("balance", |context| {
-            context.first_kiosk()?.tap_button(ScreenText::Service("medical.balance"))?;
+            context.first_kiosk()?.open_service("medical.balance")?;
             context.first_kiosk()?.wait_for_text(ScreenText::data("¥")).map(drop)
         }),
         ("bills", |context| {
-            context.first_kiosk()?.tap_button(ScreenText::Service("water.pay"))?;
+            context.first_kiosk()?.open_service("water.pay")?;
             context.first_kiosk()?.wait_for_text(ScreenText::Step("water.pay", "picked")).map(drop)
         }),
         ("confirmation", ScenarioContext::choose_first_bill),
@@ -260,7 +261,7 @@ pub(super) fn card_removed_at_every_view(context: &mut ScenarioContext) -> Resul
 
 /// Goes from the menu to the content of the insurance proof.
 fn open_insurance_proof(context: &ScenarioContext) -> Result<()> {
-    context.first_kiosk()?.tap_button(ScreenText::Service("insurance.proof"))?;
+    context.first_kiosk()?.open_service("insurance.proof")?;
     context.first_kiosk()?.wait_for_text(TextId::ConsentTitle)?;
     context.first_kiosk()?.tap_button(TextId::ConsentAgree)?;
     context.first_kiosk()?.button_center(TextId::SheetPrint).map(drop)

@@ -346,6 +346,8 @@ fn balance(ticket: u64) -> NetCommand {
         operation: "medical.balance".into(),
         consent: None,
         service: "medical.balance".into(),
+        input: std::collections::BTreeMap::new(),
+        ticket: None,
     });
     NetCommand::Send(OutgoingRequest::work(Ticket(ticket), &work))
 }

@@ -188,5 +188,5 @@ pub(crate) fn bills() -> CallAnswer {
         let fields = [("bill", key), ("payee", "重庆自来水"), ("period", "2026-10"), ("amount", amount)];
         fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
     };
-    CallAnswer { rows: vec![row("w-10", "8640"), row("w-09", "8160")], next: None }
+    CallAnswer { rows: vec![row("w-10", "8640"), row("w-09", "8160")], next: None, refused: None }
 }

@@ -30,7 +30,7 @@ pub(crate) fn segment_names(disk: &mut FaultyDisk) -> Vec<String> {
 
 /// The numbers of all records of the first epoch that can be delivered, and where records are missing.
 fn deliverable<D: Disk>(journal: &mut Journal<D>, epoch: u64) -> (Vec<u64>, Vec<(u64, u64)>) {
-    let (mut seqs, mut missing, mut after) = (Vec::new(), Vec::new(), 0);
+    let (mut seqs, mut missing, mut after, mut failures) = (Vec::new(), Vec::new(), 0, 0);
     for _ in 0..100 {
         match journal.read_after(epoch, after, 5, 1 << 20) {
             Ok(Some(NextRecords::Records(from, records))) => {
@@ -44,8 +44,9 @@ fn deliverable<D: Disk>(journal: &mut Journal<D>, epoch: u64) -> (Vec<u64>, Vec<
             }
             Ok(None) => break,
             // Tried again, as by the uplink.
-            Err(_) => {}
+            Err(_) => failures += 1,
         }
+        assert!(failures < 10, "after {after} nothing is read, and nothing is missing");
     }
     (seqs, missing)
 }
@@ -158,7 +159,10 @@ fn missing_records_end_where_the_next_can_be_read() {
         let mut after = 0;
         let resumes = loop {
             match journal.read_after(epoch, after, 100, 1 << 20).unwrap().unwrap() {
-                NextRecords::Records(_, records) => after = records.last().unwrap().header.seq,
+                NextRecords::Records(from, records) => {
+                    assert_eq!(from.seq, after);
+                    after = records.last().unwrap().header.seq;
+                }
                 NextRecords::Missing(resumes) => break resumes,
             }
         };
@@ -356,6 +360,45 @@ fn damage_found_at_run_time_is_found_again_after_a_failed_epoch() {
         deliverable(&mut journal, epoch);
         let found = report.damaged_segments > 0 || journal.needs_new_epoch();
         assert!(found, "segment {at}, header: {is_header}");
+    }
+}
+
+#[test]
+fn damage_found_at_run_time_begins_one_epoch() {
+    // The segment of number 4 is the current one.
+    let places = (0..5).flat_map(|at| [(at, 5), (at, 250)]).filter(|place| *place != (0, 250));
+    // A visit may end before the epoch begins. Its record goes into the current segment.
+    for ((at, place), is_appended) in places.flat_map(|place| [(place, false), (place, true)]) {
+        let what = format!("segment {at}, byte {place}, appended: {is_appended}");
+        let disk = SharedDisk::default();
+        *disk.lock() = with_segments(4);
+        let (mut journal, _) = open(disk.clone(), 9);
+        let name = segment_names(&mut disk.lock()).remove(at);
+        let is_header = place == 5;
+        let place = if is_header { 5 } else { disk.lock().file_len(&name) - place };
+        disk.lock().flip_bit(&name, place);
+        let old = journal.head().epoch;
+        deliverable(&mut journal, old);
+        assert!(journal.needs_new_epoch(), "{what}");
+        if is_appended {
+            journal.append(&[entry(13)], NOW, &mut entropy(11)).unwrap();
+        }
+        journal.begin_epoch(&[], NOW, &mut entropy(10)).unwrap();
+        let stem = name.split('.').next().unwrap();
+        let is_listed = segment_names(&mut disk.lock()).iter().any(|name| name.starts_with(stem));
+        assert_eq!(is_listed, !is_header, "{what}: a part of it can be read, or it is set aside");
+        deliverable(&mut journal, old);
+        assert!(!journal.needs_new_epoch(), "{what}: found again");
+        drop(journal);
+        for life in 20..22 {
+            let (mut journal, report) = open(disk.clone(), life);
+            for epoch in journal.epochs() {
+                deliverable(&mut journal, epoch);
+            }
+            assert!(!report.new_epoch && !journal.needs_new_epoch(), "{what}: found again in life {life}");
+            let count = if is_appended { 13 } else { 12 };
+            assert_eq!(journal.state(), &VisitList(expected(count)), "{what}");
+        }
     }
 }
 

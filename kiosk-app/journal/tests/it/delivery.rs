@@ -5,8 +5,9 @@ use faulty_disk::{FaultyDisk, SharedDisk};
 use journal::{Disk as _, JournalConfig, JournalError, JournalLimits, NextRecords};
 
 use crate::damage::{segment_names, with_segments};
-use crate::journal::{NOW, config, entropy, entry, open};
-use crate::state::Journal;
+use crate::journal::{NOW, config, entropy, entry, expected, open, visits};
+use crate::recovery::{SMALL_SEGMENTS, first_unit_at, with_full_segments};
+use crate::state::{Journal, VisitList};
 
 /// A disk with three segments of the same epoch, and the heads after each record.
 fn three_segments() -> (FaultyDisk, Vec<Head>) {
@@ -100,6 +101,95 @@ fn journal_at_its_high_water_mark_says_so() {
     let stored: u64 = disk.list().unwrap().iter().map(|name| disk.file_len(name) as u64).sum();
     let is_above = |limit| open_with(limit).is_above_high_water();
     assert_eq!([is_above(stored - 1), is_above(stored), is_above(stored + 1)], [true, true, false]);
+}
+
+#[test]
+fn high_water_mark_counts_segments_of_earlier_lives() {
+    let open_with = |limit| {
+        let config = JournalConfig { limits: JournalLimits::new(limit), ..config() };
+        Journal::open(with_segments(2), config, NOW, &mut entropy(9)).unwrap().0
+    };
+    let mut disk = open_with(u64::MAX).into_parts().0;
+    let stored: u64 = disk.list().unwrap().iter().map(|name| disk.file_len(name) as u64).sum();
+    let is_above = |limit| open_with(limit).is_above_high_water();
+    assert_eq!([is_above(stored), is_above(stored + 1)], [true, false]);
+}
+
+#[test]
+fn read_again_begins_at_its_place() {
+    let disk = SharedDisk::default();
+    let (mut journal, _) = open(disk.clone(), 1);
+    for number in 1..=10 {
+        journal.append(&[entry(number)], NOW, &mut entropy(number + 10)).unwrap();
+    }
+    let epoch = journal.head().epoch;
+    let first = journal.read_after(epoch, 5, 4, 1 << 20).unwrap();
+    // What comes before is delivered. Its damage does not matter to a batch that is sent again.
+    let name = segment_names(&mut disk.lock()).remove(0);
+    let place = first_unit_at(&disk.lock().read(&name).unwrap()) + 20;
+    disk.lock().flip_bit(&name, place);
+    let again = journal.read_after(epoch, 5, 4, 1 << 20).unwrap();
+    let Some(NextRecords::Records(from, records)) = &again else { panic!("the records exist") };
+    assert_eq!((from.seq, records.len()), (5, 4));
+    assert!(again == first);
+}
+
+#[test]
+fn damaged_current_segment_ends_what_can_be_read() {
+    let disk = SharedDisk::default();
+    *disk.lock() = with_full_segments(12);
+    let config = || JournalConfig { limits: SMALL_SEGMENTS, ..config() };
+    let (mut journal, _) = Journal::open(disk.clone(), config(), NOW, &mut entropy(60)).unwrap();
+    let count = segment_names(&mut disk.lock()).len();
+    let mut last_seq = 0;
+    // The segment that is begun because one is full repeats nothing of it.
+    while segment_names(&mut disk.lock()).len() == count {
+        last_seq = journal.head().seq;
+        journal.append(&[entry(50)], NOW, &mut entropy(70 + last_seq)).unwrap();
+    }
+    let name = segment_names(&mut disk.lock()).pop().unwrap();
+    disk.lock().flip_bit(&name, 5);
+    let (epoch, mut after) = (journal.head().epoch, 0);
+    while let Some(next) = journal.read_after(epoch, after, 10, 1 << 20).unwrap() {
+        let NextRecords::Records(_, records) = next else {
+            panic!("after {after}, none that exists follows")
+        };
+        after = records.last().unwrap().header.seq;
+    }
+    assert_eq!(after, last_seq);
+    assert!(journal.needs_new_epoch());
+}
+
+#[test]
+fn current_segment_that_is_given_up_still_takes_records() {
+    let disk = SharedDisk::default();
+    *disk.lock() = with_segments(2);
+    let (mut journal, _) = open(disk.clone(), 9);
+    let (epoch, last_seq) = (journal.head().epoch, journal.head().seq);
+    let name = segment_names(&mut disk.lock()).pop().unwrap();
+    // A cable fails for a moment.
+    disk.lock().flip_bit(&name, 5);
+    assert!(journal.read_after(epoch, last_seq - 1, 10, 1 << 20).unwrap().is_none());
+    disk.lock().flip_bit(&name, 5);
+    assert!(journal.needs_new_epoch());
+    // The epoch has not begun when the next visit ends.
+    journal.append(&[entry(7)], NOW, &mut entropy(10)).unwrap();
+    let (journal, report) = open(disk, 11);
+    assert_eq!((report.damaged_segments, report.new_epoch), (0, false));
+    assert_eq!(journal.state(), &VisitList(expected(7)));
+}
+
+#[test]
+fn records_of_an_earlier_epoch_are_delivered_after_restart() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    for number in 1..=3 {
+        journal.append(&[entry(number)], NOW, &mut entropy(number + 10)).unwrap();
+    }
+    journal.begin_epoch(&[], NOW, &mut entropy(20)).unwrap();
+    journal.append(&[entry(4)], NOW, &mut entropy(21)).unwrap();
+    let (mut journal, _) = open(journal.into_parts().0, 30);
+    assert_eq!(journal.epochs().len(), 2);
+    assert_eq!(visits(&mut journal), expected(4));
 }
 
 #[test]

@@ -44,7 +44,10 @@ pub(crate) fn visits<D: Disk>(journal: &mut Journal<D>) -> Vec<VisitId> {
     for epoch in journal.epochs() {
         let mut after = 0;
         while let Some(next) = journal.read_after(epoch, after, 7, 1 << 20).unwrap() {
-            let NextRecords::Records(_, records) = next else { panic!("records are missing after {after}") };
+            let NextRecords::Records(from, records) = next else {
+                panic!("records are missing after {after}")
+            };
+            assert!(from.seq == after && !records.is_empty(), "what is read begins after {after}");
             for record in records {
                 after = record.header.seq;
                 if let Ok(Entry::VisitClosed { visit, .. }) = Entry::decode(&record.body) {
@@ -150,7 +153,7 @@ fn tail_after_failed_sync_is_synced_before_append() {
 }
 
 /// A disk with the record of one visit.
-fn with_one_visit() -> SharedDisk {
+pub(crate) fn with_one_visit() -> SharedDisk {
     let shared = SharedDisk::default();
     let (mut journal, _) = open(shared.clone(), 1);
     journal.append(&[entry(1)], NOW, &mut entropy(2)).unwrap();

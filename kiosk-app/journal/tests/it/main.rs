@@ -5,4 +5,5 @@
 mod damage;
 mod delivery;
 mod journal;
+mod recovery;
 mod state;

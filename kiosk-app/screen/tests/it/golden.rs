@@ -86,7 +86,7 @@ fn every_view_matches_its_golden_picture() {
         let screen = Screen::new(Some(size)).unwrap();
         for (lang, language) in [(Lang::Zh, "zh"), (Lang::En, "en")] {
             for (theme, theme_name) in [(Theme::Standard, "standard"), (Theme::Elder, "elder")] {
-                for (sample, view) in samples::all(lang, theme) {
+                for (sample, view) in samples::all(lang, theme, size) {
                     let name = format!("{sample}-{orientation}-{theme_name}-{language}.png");
                     let path = directory().join(&name);
                     names.push(name.clone());

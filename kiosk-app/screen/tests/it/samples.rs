@@ -2,9 +2,16 @@
 
 use view::{
     Action, Banner, Body, Confirm, ConsentForm, FooterButton, GateSign, Gesture, Header, Icon, Intent,
-    LabelledValue, Lang, Light, LinkStatus, Outcome, OutcomeKind, Page, PinPad, ReceiptCode, RowCard, Rows,
-    Scan, SignInCard, SignInMethod, Steps, Text, TextId, Theme, Tile, Tone, View, ViewId,
+    LabelledValue, Lang, Light, LinkStatus, Outcome, OutcomeKind, Page, Panel, PinPad, ReceiptCode, RowCard,
+    Rows, Scan, SignInCard, SignInMethod, Steps, Text, TextId, Theme, Tile, Tone, View, ViewId,
 };
+
+#[path = "menu_samples.rs"]
+mod menu_samples;
+#[path = "question_samples.rs"]
+mod question_samples;
+#[path = "show_samples.rs"]
+mod show_samples;
 
 /// The tested panel sizes in pixels; the last is the small panel of a village service point.
 pub(crate) const PANELS: [(&str, (u32, u32)); 3] =
@@ -107,6 +114,7 @@ impl SampleBuilder {
             title: data(zh, en, self.lang),
             detail: data(hint.0, hint.1, self.lang),
             enabled: at != 1,
+            opens_list: false,
             intent: Intent::OpenTile(at),
         };
         let medical = ("查看个人账户还有多少钱", "See what is left on your account");
@@ -145,18 +153,6 @@ impl SampleBuilder {
         view.lead = Some(Text::With(TextId::MenuLead, vec!["张*英".into()]));
         view.footer =
             vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, FooterButton::TakeCard];
-        view
-    }
-
-    /// The menu while a payment of this visit is being checked.
-    fn menu_checking(&self) -> View {
-        let mut view = self.menu();
-        view.banners = vec![Banner {
-            tone: Tone::Wait,
-            icon: Icon::Receipt,
-            title: Text::With(TextId::MenuChecking, vec!["¥168.00".into()]),
-            detail: Some(TextId::MenuCheckingDetail.into()),
-        }];
         view
     }
 
@@ -215,6 +211,7 @@ impl SampleBuilder {
             )),
             amount: Some(amount.into()),
             chosen,
+            opens: false,
             intent: Intent::ToggleRow(month),
         };
         let body = Body::Rows(Rows {
@@ -461,9 +458,10 @@ impl SampleBuilder {
     }
 }
 
-/// All samples with their names.
-pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
+/// All samples with their names, for a panel of this size.
+pub(crate) fn all(lang: Lang, theme: Theme, (width, height): (u32, u32)) -> Vec<(&'static str, View)> {
     let make = SampleBuilder { lang, theme };
+    let panel = Panel { width, height };
     let mut counting = make.menu();
     counting.seconds_left = Some(18);
     let wrong = Text::With(TextId::PinWrong, vec!["2".into()]);
@@ -502,7 +500,10 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
     used.actions = vec![action(TextId::BackToMenu, true)];
     used.footer = vec![FooterButton::Language, FooterButton::Help];
     card.footer = vec![FooterButton::Language];
-    vec![
+    let mut all = Vec::from(make.questions());
+    all.extend(make.menus(panel));
+    all.extend(make.shown_data(panel));
+    all.extend([
         ("welcome", make.welcome(None)),
         ("welcome-id-card", make.welcome_with_id_card()),
         ("welcome-broken", make.welcome(Some(TextId::WayBroken))),
@@ -587,5 +588,6 @@ pub(crate) fn all(lang: Lang, theme: Theme) -> Vec<(&'static str, View)> {
         ("gate-wait", make.gate(Light::Wait, TextId::GateWait, TextId::GateWaitDetail)),
         ("gate-stop", make.gate(Light::Stop, TextId::GateStop, TextId::GatePassback)),
         ("sheet-printed", make.sheet_printed()),
-    ]
+    ]);
+    all
 }

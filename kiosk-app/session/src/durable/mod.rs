@@ -57,6 +57,8 @@ impl Durable {
             | Entry::ConsentDeclined { .. }
             | Entry::Queried { .. }
             | Entry::OrderCreated { .. }
+            | Entry::TicketTaken { .. }
+            | Entry::Submitted { .. }
             | Entry::OrderSettled { .. }
             | Entry::OrderRecovered { .. }
             | Entry::OrdersReconciled

@@ -70,7 +70,7 @@ impl Idle {
 
 /// How a visit can begin here, each with its state; empty when no reader works.
 pub(crate) fn sign_in_cards(status: Status<'_>) -> Vec<SignInCard> {
-    let (has, devices) = (status.setup().equipment, &status.components.devices);
+    let (has, devices) = (&status.setup().equipment, &status.components.devices);
     let methods: Vec<_> = [
         (has.card_reader, SignInMethod::Card, DeviceKind::CardReader),
         (has.id_reader, SignInMethod::IdCard, DeviceKind::IdReader),

@@ -33,6 +33,8 @@ pub(crate) enum NoticeKind {
     Payment { order: Option<OrderId>, total: Money, settlement: Option<Settlement>, receipt: ReceiptId },
     /// The card was removed while it changed its PIN: the outcome is unknown.
     PinChangeUnknown,
+    /// The resident left while a queue ticket was asked for: it may have been given.
+    TicketUnknown,
 }
 
 impl Notice {
@@ -48,7 +50,7 @@ impl Notice {
             NoticeKind::TakeCard => None,
             NoticeKind::Refused(refusal) if refusal.concerns_card() && is_card_inserted => None,
             NoticeKind::Refused(_) | NoticeKind::TakeIdCard => Some(now.mono.plus_ms(times.short_notice_ms)),
-            NoticeKind::Payment { .. } | NoticeKind::PinChangeUnknown => {
+            NoticeKind::Payment { .. } | NoticeKind::PinChangeUnknown | NoticeKind::TicketUnknown => {
                 Some(now.mono.plus_ms(times.outcome_notice_ms))
             }
         };
@@ -59,7 +61,10 @@ impl Notice {
         match self.kind {
             NoticeKind::TakeCard => true,
             NoticeKind::Refused(refusal) => refusal.concerns_card(),
-            NoticeKind::TakeIdCard | NoticeKind::Payment { .. } | NoticeKind::PinChangeUnknown => false,
+            NoticeKind::TakeIdCard
+            | NoticeKind::Payment { .. }
+            | NoticeKind::PinChangeUnknown
+            | NoticeKind::TicketUnknown => false,
         }
     }
 
@@ -104,13 +109,17 @@ impl Notice {
                 let outcome = Outcome { gesture: Some(Gesture::TakeIdCard), ..outcome };
                 ViewContent { actions: finish(), ..frame(TextId::TakeIdCardTitle, outcome) }
             }
-            NoticeKind::PinChangeUnknown => {
-                let (word, detail) = (TextId::ChangePinUnclear, TextId::ChangePinUnclearDetail);
+            NoticeKind::PinChangeUnknown | NoticeKind::TicketUnknown => {
+                let (title, word, detail) = if matches!(self.kind, NoticeKind::TicketUnknown) {
+                    (TextId::TicketUnclearTitle, TextId::TicketUnclear, TextId::TicketLeftDetail)
+                } else {
+                    (TextId::ClosingPinTitle, TextId::ChangePinUnclear, TextId::ChangePinUnclearDetail)
+                };
                 let outcome = plain_outcome(OutcomeKind::Unknown, word, detail);
                 ViewContent {
                     actions: finish(),
                     banners: take_card_banner(status).into_iter().collect(),
-                    ..frame(TextId::ClosingPinTitle, outcome)
+                    ..frame(title, outcome)
                 }
             }
             NoticeKind::Payment { total, settlement, receipt, .. } => {

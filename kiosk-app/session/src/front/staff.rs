@@ -35,7 +35,7 @@ impl StaffSignIn {
     }
 
     pub(crate) fn content(&self, status: Status<'_>) -> ViewContent {
-        let (has, components) = (status.setup().equipment, status.components);
+        let (has, components) = (&status.setup().equipment, status.components);
         let pair = |label: TextId, value: Text, strong| LabelledValue {
             label: label.into(),
             value,

@@ -162,7 +162,7 @@ pub(crate) fn setup_with_staff(staff: Vec<StaffKey>) -> Arc<KioskSetup> {
     Arc::new(KioskSetup { staff_keys: staff, ..plain_setup() })
 }
 
-fn plain_setup() -> KioskSetup {
+pub(crate) fn plain_setup() -> KioskSetup {
     KioskSetup {
         kiosk: "K-VP-0001".parse().unwrap(),
         profile: SiteProfile::VillagePoint,
@@ -189,7 +189,7 @@ pub(crate) fn catalogue() -> Catalogue {
         .map(|text| ServiceDocument::parse(text).unwrap())
         .map(|doc| (doc.id.clone(), Arc::new(doc)))
         .into();
-    Catalogue { cursor: 1, services }
+    Catalogue { cursor: 1, services, ..Catalogue::default() }
 }
 
 /// What these entries fold to.
@@ -214,6 +214,13 @@ impl Fixture {
             self.event(Event::DeviceStateChanged(device, DeviceState::Ready));
         }
         self.event(Event::LinkChanged(true));
+    }
+
+    /// A kiosk with this configuration whose devices and link all work.
+    pub(crate) fn working(setup: Arc<KioskSetup>) -> Self {
+        let mut fixture = Self::set_up(setup, Durable::default());
+        fixture.set_devices_ready();
+        fixture
     }
 
     /// A kiosk whose devices and link work, with an A4 printer that has not reported yet.
@@ -385,7 +392,7 @@ impl Fixture {
     pub(crate) fn offer(&mut self, service: &str) {
         let doc = ServiceDocument::parse(service).unwrap();
         let services = [(doc.id.clone(), Arc::new(doc))].into();
-        self.event(Event::CatalogueChanged(Catalogue { cursor: 9, services }));
+        self.event(Event::CatalogueChanged(Catalogue { cursor: 9, services, ..Catalogue::default() }));
     }
 
     pub(crate) fn answer_rows(&mut self, rows: &[&[(&str, &str)]]) {
@@ -397,7 +404,7 @@ impl Fixture {
             .collect();
         self.event(Event::WorkAnswered(
             ticket,
-            Ok(WorkAnswer::CallAnswered(CallAnswer { rows, next: None })),
+            Ok(WorkAnswer::CallAnswered(CallAnswer { rows, next: None, refused: None })),
         ));
     }
 

@@ -23,7 +23,7 @@ impl SimRng {
     }
 }
 
-fn touchable(fixture: &Fixture) -> Vec<Intent> {
+pub(crate) fn touchable(fixture: &Fixture) -> Vec<Intent> {
     let view = fixture.view();
     let mut intents: Vec<Intent> = view.footer.iter().map(|foot| foot.intent()).collect();
     intents.push(Intent::StillHere);
@@ -31,6 +31,9 @@ fn touchable(fixture: &Fixture) -> Vec<Intent> {
     match view.body {
         Body::Menu(tiles) => intents.extend(tiles.iter().flat_map(|tile| [tile.intent; 6])),
         Body::Rows(rows) => intents.extend(rows.rows.iter().flat_map(|row| [row.intent; 6])),
+        Body::Entry(_) => {
+            intents.extend([[Intent::EntryDigit(1); 30].as_slice(), &[Intent::EntryErase]].concat())
+        }
         Body::Pin(_) => intents.extend([[Intent::PinDigit(1); 30].as_slice(), &[Intent::PinErase]].concat()),
         _ => {}
     }
@@ -83,7 +86,11 @@ fn answer(fixture: &mut Fixture, rng: &mut SimRng, outcomes: &mut BTreeMap<contr
                         } else {
                             [("months".to_owned(), "3".to_owned())].into()
                         };
-                        Ok(WorkAnswer::CallAnswered(contract::CallAnswer { rows: vec![row], next: None }))
+                        Ok(WorkAnswer::CallAnswered(contract::CallAnswer {
+                            rows: vec![row],
+                            next: None,
+                            refused: None,
+                        }))
                     }
                 }
             };

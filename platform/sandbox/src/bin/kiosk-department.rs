@@ -1,13 +1,16 @@
-//! `kiosk-department`: the water department as a process.
+//! `kiosk-department`: all departments of the demo city as one process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Parser;
-use sandbox::department::{BillLedger, parse_bills, router};
+use sandbox::department::{
+    Departments, PlatformIdentity, PublicKey, department_keys, read_departments, router,
+};
 use sandbox::shell;
 
-/// Sandbox water department: owns the bills, books each payment once, injects faults on request.
+/// Sandbox departments: each answers by the department contract below its own path, from a data file.
 #[derive(Parser)]
 #[command(name = "department", version)]
 struct Arguments {
@@ -17,20 +20,33 @@ struct Arguments {
     /// The SQLite database file; created if it does not exist.
     #[arg(long)]
     db: PathBuf,
-    /// File of the demo residents, whose bills are issued if they do not exist yet.
+    /// Directory of the data files, one DEPARTMENT.toml for each department.
     #[arg(long)]
-    residents: Option<PathBuf>,
+    departments: PathBuf,
+    /// File of the demo residents.
+    #[arg(long)]
+    residents: PathBuf,
+    /// Directory of the departments' keys; DEPARTMENT.key is created if it does not exist, DEPARTMENT.pub is written.
+    #[arg(long)]
+    keys: PathBuf,
+    /// Id that the platform names itself by in X-Device.
+    #[arg(long, default_value = "platform")]
+    platform: String,
+    /// File of the platform's public key: 130 hexadecimal digits.
+    #[arg(long)]
+    platform_key: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     shell::start_tracing();
     let arguments = Arguments::parse();
-    let mut ledger = BillLedger::open(shell::open_private_database(&arguments.db)?)?;
-    if let Some(path) = &arguments.residents {
-        for (id_number, bill) in parse_bills(&shell::read_residents(path)?)? {
-            ledger.issue(&id_number, &bill)?;
-        }
-    }
-    shell::run(arguments.listen, router(ledger)).await
+    let data = read_departments(&arguments.departments, &arguments.residents)?;
+    let keys = department_keys(&arguments.keys, data.ids())?;
+    let path = &arguments.platform_key;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let key = PublicKey::from_hex(&text).with_context(|| format!("{} is not a key", path.display()))?;
+    let platform = PlatformIdentity { id: arguments.platform, key };
+    let departments = Departments::open(shell::open_private_database(&arguments.db)?, data, keys, platform)?;
+    shell::run(arguments.listen, router(departments)).await
 }

@@ -44,7 +44,26 @@ impl<D: Domain> DomainState<D> {
         self: Arc<Self>,
         work: impl FnOnce(&mut D, bool) -> Result<Response, D::Error> + Send + 'static,
     ) -> Response {
-        self.execute(RequestKind::Decision, work).await
+        self.execute(
+            RequestKind::Decision,
+            |domain, fault| work(domain, fault != Some(Fault::Decline)),
+            false,
+        )
+        .await
+    }
+
+    /// Answers a request of a domain that makes its own nonsense for [`Fault::InvalidResponse`]: the argument of `work`
+    /// says whether it has to.
+    pub(crate) async fn answer_or_nonsense(
+        self: Arc<Self>,
+        work: impl FnOnce(&mut D, bool) -> Result<Response, D::Error> + Send + 'static,
+    ) -> Response {
+        self.execute(
+            RequestKind::Plain,
+            |domain, fault| work(domain, fault == Some(Fault::InvalidResponse)),
+            true,
+        )
+        .await
     }
 
     /// Answers any other request.
@@ -52,7 +71,7 @@ impl<D: Domain> DomainState<D> {
         self: Arc<Self>,
         work: impl FnOnce(&mut D) -> Result<Response, D::Error> + Send + 'static,
     ) -> Response {
-        self.execute(RequestKind::Plain, |domain, _| work(domain)).await
+        self.execute(RequestKind::Plain, |domain, _| work(domain), false).await
     }
 
     /// Answers an auditor, without faults.
@@ -67,7 +86,8 @@ impl<D: Domain> DomainState<D> {
     async fn execute(
         self: Arc<Self>,
         kind: RequestKind,
-        work: impl FnOnce(&mut D, bool) -> Result<Response, D::Error> + Send + 'static,
+        work: impl FnOnce(&mut D, Option<Fault>) -> Result<Response, D::Error> + Send + 'static,
+        makes_nonsense: bool,
     ) -> Response {
         let task = tokio::spawn(async move {
             let fault = lock(&self.faults).next_for(kind);
@@ -76,10 +96,10 @@ impl<D: Domain> DomainState<D> {
                 Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
                 Some(Fault::DropAfter | Fault::Decline | Fault::InvalidResponse) | None => {}
             }
-            let outcome = work(&mut lock(&self.domain), fault != Some(Fault::Decline));
+            let outcome = work(&mut lock(&self.domain), fault);
             match (fault, outcome) {
                 (Some(Fault::DropAfter), _) => abort_connection(),
-                (Some(Fault::InvalidResponse), _) => {
+                (Some(Fault::InvalidResponse), _) if !makes_nonsense => {
                     (StatusCode::OK, "<html>系统繁忙</html>").into_response()
                 }
                 (_, Ok(response)) => response,

@@ -20,7 +20,8 @@ pub enum Fault {
     /// The sandbox decides against the request. Only requests that ask for a decision consume this fault, and only a
     /// sandbox that has such requests accepts it.
     Decline,
-    /// The request is executed, and the answer is not valid JSON.
+    /// The request is executed, and the answer has status 200 and makes no sense: it is not valid JSON, or, of a department,
+    /// signed and with rows that no operation declares.
     #[serde(rename = "nonsense")]
     InvalidResponse,
 }

@@ -1,6 +1,6 @@
 //! Paper codes (纸质码) for residents without a phone, printed by a service desk. A new paper code revokes the one before.
 
-use contract::{ProblemCode, UnixMs};
+use contract::{CodeHolder, ProblemCode, UnixMs};
 use resident_code::{Alias, PaperCode, PaperTerms};
 use rusqlite::params;
 use serde::Serialize;
@@ -42,8 +42,8 @@ pub(crate) fn issue_paper_code(
     let terms = PaperTerms { capabilities, alias, issued_at, lifetime_days: days };
     let code = PaperCode::issue(&terms, issuer).map_err(|_| none())?;
     context.tx.execute(
-        "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, NULL, ?3, ?4)",
-        params![resident, alias.0, to_ms_column(context.now), to_ms_column(ends)],
+        "INSERT INTO code_aliases (resident, alias, holder, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, NULL, ?4, ?5)",
+        params![resident, alias.0, CodeHolder::from_alias(&alias.0).to_string(), to_ms_column(context.now), to_ms_column(ends)],
     )?;
     Ok(PrintedPaperCode { text: code.to_text(), ends_ms: ends })
 }

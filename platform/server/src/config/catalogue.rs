@@ -1,6 +1,6 @@
 //! The service documents in force, signed for the kiosks.
 
-use contract::{SecretKey, ServiceDocument, ServiceDocumentError, SignedServiceDocument};
+use contract::{Operations, SecretKey, ServiceDocument, ServiceDocumentError, SignedServiceDocument};
 
 /// Why the service catalogue is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +23,18 @@ pub enum CatalogueError {
 pub(crate) struct SignedCatalogue(Vec<(ServiceDocument, SignedServiceDocument)>);
 
 impl SignedCatalogue {
-    pub(crate) fn sign_documents(texts: &[String], key: &SecretKey) -> Result<Self, CatalogueError> {
+    pub(crate) fn sign_documents(
+        texts: &[String],
+        operations: &Operations,
+        key: &SecretKey,
+    ) -> Result<Self, CatalogueError> {
         let mut documents: Vec<(ServiceDocument, SignedServiceDocument)> = Vec::new();
         for (at, text) in texts.iter().enumerate() {
-            let document = ServiceDocument::parse(text)
-                .map_err(|cause| CatalogueError::Document { number: at + 1, cause })?;
+            let checked = ServiceDocument::parse(text).and_then(|document| {
+                document.check_calls(text, operations)?;
+                Ok(document)
+            });
+            let document = checked.map_err(|cause| CatalogueError::Document { number: at + 1, cause })?;
             if documents.iter().any(|(other, _)| other.id == document.id) {
                 return Err(CatalogueError::DuplicateId(document.id));
             }

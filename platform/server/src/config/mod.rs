@@ -4,6 +4,7 @@
 pub(crate) mod card_root_keys;
 pub(crate) mod catalogue;
 pub(crate) mod code_authority;
+pub(crate) mod departments;
 pub(crate) mod disclosures;
 pub(crate) mod issuing_rules;
 pub(crate) mod kiosks;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{PublicKey, RelyingPartyId};
+use contract::{Operations, PublicKey, RelyingPartyId};
 use serde::Deserialize;
 
-use super::disclosures::{Claim, ECertificateItem, ECertificateKind};
+use super::disclosures::Claim;
 use crate::request_signature::RegisteredSigner;
 
 /// A relying party (依赖方): an external system that may verify codes and request claims and e-certificates.
@@ -30,9 +30,9 @@ pub struct RelyingParty {
     /// Claims that it may request about the holder of a code.
     #[serde(default)]
     pub facts: BTreeSet<Claim>,
-    /// E-certificates, and their items, that it may request from the holder of a code.
+    /// E-certificates, and their items, that it may request from the holder of a code: ids and names of the licence files.
     #[serde(default)]
-    pub licences: BTreeMap<ECertificateKind, BTreeSet<ECertificateItem>>,
+    pub licences: BTreeMap<String, BTreeSet<String>>,
     /// Days for which a consent allows repeated requests; 0: the holder is asked each time.
     #[serde(default)]
     pub consent_days: u16,
@@ -43,6 +43,55 @@ impl RegisteredSigner for RelyingParty {
 
     fn public_key(&self) -> &PublicKey {
         &self.key
+    }
+}
+
+/// A relying party is registered for what no licence file has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownDisclosure {
+    /// There is no such kind of e-certificate.
+    #[error(
+        "relying party {party} is registered for licence `{licence}`, of which there is no file; there are: {kinds}"
+    )]
+    Licence {
+        /// The relying party.
+        party: RelyingPartyId,
+        /// The kind that it names.
+        licence: String,
+        /// The kinds that there are.
+        kinds: String,
+    },
+    /// The kind has no such item.
+    #[error(
+        "relying party {party} is registered for item `{item}` of licence `{licence}`; its file has: {items}"
+    )]
+    Item {
+        /// The relying party.
+        party: RelyingPartyId,
+        /// The kind that it names.
+        licence: String,
+        /// The item that it names.
+        item: String,
+        /// The items that there are.
+        items: String,
+    },
+}
+
+impl RelyingParty {
+    /// Checks that the e-certificates and items for which it is registered are those of licence files.
+    pub(crate) fn check_licences(&self, operations: &Operations) -> Result<(), UnknownDisclosure> {
+        for (licence, registered) in &self.licences {
+            let Some(kind) = operations.licence(licence) else {
+                let kinds = operations.licences().map(|kind| kind.id.as_str()).collect::<Vec<_>>().join(", ");
+                return Err(UnknownDisclosure::Licence { party: self.id, licence: licence.clone(), kinds });
+            };
+            if let Some(item) = registered.iter().find(|item| kind.item(item).is_none()) {
+                let items = kind.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>().join(", ");
+                let (licence, item) = (licence.clone(), item.clone());
+                return Err(UnknownDisclosure::Item { party: self.id, licence, item, items });
+            }
+        }
+        Ok(())
     }
 }
 

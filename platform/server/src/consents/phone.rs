@@ -60,9 +60,9 @@ pub(crate) enum ConsentStatus<T> {
 /// Texts for the holder: those of the consent request, and the entry in the list of uses after the disclosure.
 pub(crate) struct ConsentPrompt {
     /// Title of the e-certificate; `None`: the items are claims.
-    pub(crate) e_certificate: Option<&'static str>,
+    pub(crate) e_certificate: Option<String>,
     /// Titles of the requested items.
-    pub(crate) items: Vec<&'static str>,
+    pub(crate) items: Vec<String>,
     /// Text in the list of uses.
     pub(crate) log_text: String,
 }
@@ -90,8 +90,8 @@ struct ConsentStatement<'a> {
     purpose: &'a str,
     /// Title of the e-certificate with the items; `None`: the items are claims.
     #[serde(skip_serializing_if = "Option::is_none")]
-    licence: Option<&'static str>,
-    items: Vec<&'static str>,
+    licence: Option<String>,
+    items: Vec<String>,
     /// Duration in days; 0: a single disclosure.
     days: u16,
 }
@@ -115,8 +115,9 @@ struct ConsentWithdrawal {
 }
 
 /// A relying party's request for consent of a holder.
-pub(crate) struct ConsentRequest<'a> {
-    relying_party: &'a RelyingParty,
+#[derive(Clone)]
+pub(crate) struct ConsentRequest {
+    pub(crate) relying_party: RelyingParty,
     pub(crate) resident: i64,
     /// Id of the request by which the relying party verified the holder's code.
     request: [u8; 16],
@@ -131,11 +132,11 @@ pub(crate) struct AgreedConsent {
     pub(crate) until: UnixMs,
 }
 
-impl<'a> ConsentRequest<'a> {
+impl ConsentRequest {
     /// A consent request to the holder of the code that the relying party verified by `request`.
     pub(crate) fn for_verification(
         context: &RequestContext<'_>,
-        relying_party: &'a RelyingParty,
+        relying_party: &RelyingParty,
         request: &str,
         named: String,
     ) -> Result<Self, RequestError> {
@@ -160,7 +161,7 @@ impl<'a> ConsentRequest<'a> {
                     .into_problem("no code was accepted by this request in the last ten minutes"),
             )
         })?;
-        Ok(Self { relying_party, resident, request, purpose, requested: named })
+        Ok(Self { relying_party: relying_party.clone(), resident, request, purpose, requested: named })
     }
 
     /// Answers the relying party: with the data of `disclose` once the holder has agreed; before that, puts the consent
@@ -174,13 +175,27 @@ impl<'a> ConsentRequest<'a> {
         let Some(agreed) = self.agreed_consent(context)? else {
             return self.ask_holder(context, prompt.e_certificate, prompt.items);
         };
-        let what = disclose(context, &agreed)?;
-        self.log_disclosure(context, &prompt.log_text)?;
-        Ok(ConsentStatus::Agreed { data: what, until_ms: agreed.until })
+        let data = disclose(context, &agreed)?;
+        self.disclosed(context, &prompt.log_text, data, &agreed)
+    }
+
+    /// Answers with data that was disclosed just now, and enters it into the holder's list of uses.
+    pub(crate) fn disclosed<T>(
+        &self,
+        context: &RequestContext<'_>,
+        log_text: &str,
+        data: T,
+        agreed: &AgreedConsent,
+    ) -> Result<ConsentStatus<T>, RequestError> {
+        self.log_disclosure(context, log_text)?;
+        Ok(ConsentStatus::Agreed { data, until_ms: agreed.until })
     }
 
     /// Finds a consent of the holder to exactly this request that is still in effect.
-    fn agreed_consent(&self, context: &RequestContext<'_>) -> rusqlite::Result<Option<AgreedConsent>> {
+    pub(crate) fn agreed_consent(
+        &self,
+        context: &RequestContext<'_>,
+    ) -> rusqlite::Result<Option<AgreedConsent>> {
         context
             .tx
             .query_row(
@@ -215,11 +230,11 @@ impl<'a> ConsentRequest<'a> {
     }
 
     /// Puts the consent request on the holder's phone, once per request.
-    fn ask_holder<T>(
+    pub(crate) fn ask_holder<T>(
         &self,
         context: &mut RequestContext<'_>,
-        licence: Option<&'static str>,
-        items: Vec<&'static str>,
+        licence: Option<String>,
+        items: Vec<String>,
     ) -> Result<ConsentStatus<T>, RequestError> {
         let Self { relying_party, resident, request, purpose, requested: named } = self;
         let known: Option<String> = context

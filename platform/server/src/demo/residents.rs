@@ -1,7 +1,7 @@
 //! Demo residents, read from a file into the card-holder base when the platform starts.
 //!
-//! For demonstrations and tests only; a city fills its base by other means. PINs and bills in the file are not
-//! read: PINs belong to the cards, bills to the departments.
+//! For demonstrations and tests only; a city fills its base by other means. PINs in the file are not
+//! read: they belong to the cards.
 
 use contract::CardStatus;
 use rusqlite::{Transaction, params};
@@ -30,12 +30,8 @@ struct DemoCard {
 
 #[derive(Deserialize)]
 struct DemoInsurance {
-    balance_fen: u32,
-    as_of: String,
     status: String,
     insurance: String,
-    employer: String,
-    months: u32,
 }
 
 const fn in_force() -> CardStatus {
@@ -71,21 +67,15 @@ pub(crate) fn insert_residents(tx: &Transaction<'_>, residents: &[DemoResident])
     for person in residents {
         let insurance = person.insurance.as_ref();
         let resident: i64 = tx.query_row(
-            "INSERT INTO residents (slug, name, id_number, balance_fen, as_of, status, insurance, employer, months)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (slug) DO UPDATE SET name = ?2, id_number = ?3, balance_fen = ?4, as_of = ?5,
-                 status = ?6, insurance = ?7, employer = ?8, months = ?9
+            "INSERT INTO residents (slug, name, id_number, status, insurance) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (slug) DO UPDATE SET name = ?2, id_number = ?3, status = ?4, insurance = ?5
              RETURNING resident",
             params![
                 person.id,
                 person.name,
                 person.id_number,
-                insurance.map(|i| i.balance_fen),
-                insurance.map(|i| &i.as_of),
-                insurance.map(|i| &i.status),
-                insurance.map(|i| &i.insurance),
-                insurance.map(|i| &i.employer),
-                insurance.map(|i| i.months),
+                insurance.map(|insurance| &insurance.status),
+                insurance.map(|insurance| &insurance.insurance),
             ],
             |row| row.get(0),
         )?;

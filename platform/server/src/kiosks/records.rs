@@ -27,6 +27,7 @@ use crate::peer_calls::PlatformReply;
 use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::store::columns::{to_epoch_column, to_json_column, to_ms_column};
+use crate::submissions::inbox::take_submission;
 
 /// Largest batch in bytes after decompression.
 const BATCH_MAX: u64 = 4 * 1024 * 1024;
@@ -188,7 +189,7 @@ fn store_record(
     Ok(())
 }
 
-/// Applies a new record to the platform's other tables: receipts, reported orders, used codes, revocations, consents.
+/// Applies a new record to the platform's other tables: receipts, submissions, reported orders, used codes, revocations, consents.
 fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entry) -> rusqlite::Result<()> {
     let device = header.device;
     recovery_state::note_record(context, header, entry)?;
@@ -202,6 +203,7 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
             params![receipt.to_string(), device.to_string(), to_json_column(content)],
         )?;
     }
+    take_submission(context.tx, header, entry, context.now)?;
     unreported_orders::note_record(context, device, entry)?;
     used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
     revocations::compare_admission(context.tx, header, entry, context.now)?;

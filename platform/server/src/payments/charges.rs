@@ -7,6 +7,7 @@
 //! network finds them and charges nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use contract::{
     ChargeRequest, Evidence, KioskId, Level, Money, OrderItem, PaymentMethod, Problem, ProblemCode,
@@ -15,13 +16,16 @@ use contract::{
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::acquirer::{AcquirerAnswer, AcquirerCharge, account_of};
-use super::bills;
+use super::bills::{self, BillSource};
 use super::inquiries::{apply_outcome, inquiry_target, on_inquiry_reply};
 use super::order_ref::OrderRef;
 use super::orders::{NewOrder, StoredOrder, charge_state_reply, find_order, insert_order, order_conflict};
 use super::unreported_orders;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::context::RequestContext;
+use crate::departments::answers::{OperationAnswer, parse_answer, unavailable_reply};
+use crate::departments::calls::{DepartmentAnswer, call_department};
+use crate::departments::requests::{Asker, operation_request};
 use crate::messages::PlatformResponse;
 use crate::peer_calls::{Peer, PeerAnswer, PeerCall, PlatformReply};
 use crate::recovery_state::{refuse_while_recovering, was_restored};
@@ -48,43 +52,96 @@ pub(crate) fn charge_order(
     check_total(&request)?;
     match check_chargeable(context, kiosk, &request)? {
         Ok(visit) => {
-            let kiosk = kiosk.id;
-            let call = bills::build_bills_call(context, visit.resident, move |context, answer| {
-                charge_open_bills(context, kiosk, &request, body_hash, answer)
-            })?;
-            Ok(PlatformReply::CallPeer(call))
+            let sources = bills::sources_of(context, visit.resident, &request.items)?;
+            let charge = Arc::new(AskedCharge { kiosk: kiosk.id, request, body_hash });
+            charge.ask_next(context, kiosk, sources)
         }
         Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
     }
 }
 
-/// Continues with the department's answer: stores a new order and returns the call that charges it. A bill that was paid at
-/// the counter since it was listed is not charged. Without an answer nothing is stored and nothing is charged.
-fn charge_open_bills(
-    context: &mut RequestContext<'_>,
+/// A charge request whose bills are being asked for once more.
+struct AskedCharge {
     kiosk: KioskId,
-    request: &ChargeRequest,
+    request: ChargeRequest,
     body_hash: [u8; 32],
-    answer: Option<&PeerAnswer>,
-) -> Result<PlatformReply, RequestError> {
-    let config = context.config;
-    let kiosk = config.kiosks.get(&kiosk).ok_or_else(|| malformed_request("no such kiosk"))?;
-    let order = OrderRef::from(request.order);
-    // While the department was asked, the charge request may have come again, and an inquiry may have fenced the order.
-    if let Some(known) = find_order(context.tx, &order)? {
-        return repeated_charge(kiosk, &known, &body_hash);
+}
+
+impl AskedCharge {
+    /// Asks for the bills of the first source; charges when there is none left.
+    fn ask_next(
+        self: Arc<Self>,
+        context: &mut RequestContext<'_>,
+        kiosk: &RegisteredKiosk,
+        mut sources: BTreeSet<BillSource>,
+    ) -> Result<PlatformReply, RequestError> {
+        let Some(source) = sources.pop_first() else { return self.charge(context, kiosk) };
+        let Some(operation) = context.config.operations.get(&source.operation) else {
+            return Err(ProblemCode::NotOffered
+                .into_problem("the operation that listed the bill is gone")
+                .into());
+        };
+        let visit = open_visit(context, kiosk, &self.request.key)?;
+        let asker = Asker {
+            resident: visit.resident,
+            level: visit.level,
+            kiosk: Some(kiosk.id),
+            service: None,
+            consent: None,
+        };
+        let call = operation_request(context, operation, &asker, &source.input, None)?;
+        let call = call_department(context.config, context.now, call, move |context, answer| {
+            Arc::clone(&self).on_bills(context, &source, sources.clone(), answer)
+        });
+        Ok(PlatformReply::CallPeer(call))
     }
-    let open_bills = bills::parse_bills(answer)?;
-    if let Ok(visit) = open_visit(context, kiosk, &request.key) {
-        bills::store_bills(context, visit.resident, &open_bills)?;
-    }
-    match check_chargeable(context, kiosk, request)? {
-        Ok(OpenVisit { resident, visit, .. }) => {
-            unreported_orders::note_charge(context, kiosk.id, visit, request)?;
-            insert_order(context, &order, kiosk.id, &NewOrder::Live { resident, request, body_hash })?;
-            Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, request, resident)))
+
+    /// Continues with the department's answer. A bill that was paid at the counter since it was listed is not charged. Without an
+    /// answer nothing is stored and nothing is charged.
+    fn on_bills(
+        self: Arc<Self>,
+        context: &mut RequestContext<'_>,
+        source: &BillSource,
+        sources: BTreeSet<BillSource>,
+        answer: Option<DepartmentAnswer>,
+    ) -> Result<PlatformReply, RequestError> {
+        let config = context.config;
+        let kiosk = config.kiosks.get(&self.kiosk).ok_or_else(|| malformed_request("no such kiosk"))?;
+        // While the department was asked, the charge request may have come again, and an inquiry may have fenced the order.
+        if let Some(known) = find_order(context.tx, &OrderRef::from(self.request.order))? {
+            return repeated_charge(kiosk, &known, &self.body_hash);
         }
-        Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
+        let Some(operation) = config.operations.get(&source.operation) else {
+            return Ok(unavailable_reply());
+        };
+        let rows = match parse_answer(context, operation, answer)? {
+            OperationAnswer::Unavailable => return Ok(unavailable_reply()),
+            // It lists nothing for this resident any more.
+            OperationAnswer::Refused(_) => Vec::new(),
+            OperationAnswer::Rows { rows, .. } => rows,
+        };
+        if let Ok(visit) = open_visit(context, kiosk, &self.request.key) {
+            bills::store_bills(context, operation, source, visit.resident, rows)?;
+        }
+        self.ask_next(context, kiosk, sources)
+    }
+
+    /// Stores a new order and returns the call that charges it.
+    fn charge(
+        &self,
+        context: &mut RequestContext<'_>,
+        kiosk: &RegisteredKiosk,
+    ) -> Result<PlatformReply, RequestError> {
+        let (request, body_hash) = (&self.request, self.body_hash);
+        let order = OrderRef::from(request.order);
+        match check_chargeable(context, kiosk, request)? {
+            Ok(OpenVisit { resident, visit, .. }) => {
+                unreported_orders::note_charge(context, kiosk.id, visit, request)?;
+                insert_order(context, &order, kiosk.id, &NewOrder::Live { resident, request, body_hash })?;
+                Ok(PlatformReply::CallPeer(build_charge_call(&order, kiosk, request, resident)))
+            }
+            Err(problem) => refuse_order(context, &order, kiosk, problem, body_hash),
+        }
     }
 }
 
@@ -201,8 +258,11 @@ fn bill_refusal(tx: &Transaction<'_>, resident: i64, item: &OrderItem) -> rusqli
             |row| row.get(0),
         )
         .optional()?;
-    let listed: bool =
-        tx.query_row("SELECT listed FROM bills WHERE key = ?1", [&item.key], |row| row.get(0))?;
+    let listed: bool = tx.query_row(
+        "SELECT listed FROM bills WHERE resident = ?1 AND key = ?2",
+        params![resident, item.key],
+        |row| row.get(0),
+    )?;
     Ok(match claim {
         Some(true) => Some(ProblemCode::BillSettled.into_problem("the bill is paid")),
         Some(false) => Some(ProblemCode::BillBusy.into_problem("another order for the bill is live")),

@@ -70,7 +70,11 @@ fn bill_amounts(context: &RequestContext<'_>, answer: &AcquirerAnswer) -> rusqli
     for bill in &answer.bills {
         let amount: Option<i64> = context
             .tx
-            .query_row("SELECT amount_fen FROM bills WHERE key = ?1", [bill], |row| row.get(0))
+            .query_row(
+                "SELECT amount_fen FROM bills WHERE key = ?1 ORDER BY resident = ?2 DESC LIMIT 1",
+                params![bill, answer.resident()],
+                |row| row.get(0),
+            )
             .optional()?;
         stored.extend(amount);
     }

@@ -166,15 +166,18 @@ pub(crate) struct OrderSummary {
     /// When the platform received the order.
     #[serde(rename = "created_ms")]
     pub(crate) created: UnixMs,
-    /// State of the payment's posting to the department, if it is to be posted.
+    /// State of the payment's postings to departments, if it is to be posted: `refused` or `open` if one of them is.
     pub(crate) posting: Option<String>,
 }
 
 /// The newest orders, for the administration page.
 pub(crate) fn newest_orders(tx: &Transaction<'_>, most: u32) -> rusqlite::Result<Vec<OrderSummary>> {
     let mut newest = tx.prepare(
-        "SELECT orders.[order], device, total_fen, settlement, created_ms, state
-         FROM orders LEFT JOIN postings USING ([order]) ORDER BY created_ms DESC, orders.rowid DESC LIMIT ?1",
+        // Of several postings, the one that an operator must look at: refused, then open.
+        "SELECT orders.[order], device, total_fen, settlement, created_ms,
+             (SELECT state FROM postings WHERE postings.[order] = orders.[order]
+              ORDER BY state = 'done', state = 'open' LIMIT 1)
+         FROM orders ORDER BY created_ms DESC, orders.rowid DESC LIMIT ?1",
     )?;
     let lines = newest.query_map([most], |row| {
         Ok(OrderSummary {

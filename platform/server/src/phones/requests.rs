@@ -3,7 +3,7 @@
 //!
 //! A resident has one phone: binding another ends the first.
 
-use contract::{UnixMs, from_hex, sm3, to_hex};
+use contract::{CodeHolder, UnixMs, from_hex, sm3, to_hex};
 use resident_code::{Alias, PublicKey, SessionCertificate, SessionTerms, Signature};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -267,8 +267,8 @@ fn issue_certificate(
     };
     let certificate = SessionCertificate::issue(&terms, issuer).map_err(|_| PhoneRefusal::NotOffered)?;
     context.tx.execute(
-        "INSERT INTO code_aliases (resident, alias, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![phone.resident, alias.0, phone.hash, to_ms_column(context.now), to_ms_column(ends)],
+        "INSERT INTO code_aliases (resident, alias, holder, phone, issued_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![phone.resident, alias.0, CodeHolder::from_alias(&alias.0).to_string(), phone.hash, to_ms_column(context.now), to_ms_column(ends)],
     )?;
     let certificate = to_hex(&certificate.to_bytes());
     let name = masked_name(&phone.name);

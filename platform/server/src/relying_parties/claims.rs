@@ -54,7 +54,7 @@ pub(crate) fn request_claims(
         ConsentRequest::for_verification(context, relying_party, &request, to_json_column(&facts))?;
     let prompt = ConsentPrompt {
         e_certificate: None,
-        items: facts.iter().map(|fact| fact.title()).collect(),
+        items: facts.iter().map(|fact| fact.title().to_owned()).collect(),
         log_text: "按您的授权查询".into(),
     };
     let resident = consent_request.resident;

@@ -1,4 +1,5 @@
 //! What services at kiosks ask the platform for.
 
-mod operation;
+mod licence_calls;
 pub(crate) mod operation_calls;
+mod platform_operation;

@@ -1,22 +1,27 @@
-//! Operations that services call: rows for a resident, some of them fetched from a department.
+//! Operations that services call: checked against the service document and the operation, answered by a department or by the platform.
 
-use contract::{AnswerRow, CallAnswer, CallRequest, Evidence, ProblemCode, ServiceDocument, Step, UnixMs};
+use std::collections::BTreeMap;
 
-use super::operation::Operation;
-use crate::config::disclosures::ECertificateKind;
+use contract::{
+    AnswerRow, CallAnswer, CallRequest, Level, Operation, OperationKind, ProblemCode, ServiceDocument, Step,
+};
+
+use super::licence_calls::LicenceCall;
+use super::platform_operation::PlatformOperation;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::consents::kiosk::use_consent;
 use crate::context::RequestContext;
-use crate::e_certificates::e_certificate_at_kiosk;
+use crate::departments::answers::{OperationAnswer, parse_answer, unavailable_reply};
+use crate::departments::calls::{DepartmentAnswer, call_department};
+use crate::departments::requests::{Asker, operation_request};
 use crate::messages::PlatformResponse;
-use crate::payments::bills::request_bills;
+use crate::payments::bills::list_bills;
 use crate::peer_calls::PlatformReply;
-use crate::phones::pairings;
-use crate::request_error::{RequestError, parse_body};
+use crate::request_error::{RequestError, malformed_request, parse_body};
 use crate::visits::identify::{OpenVisit, open_visit};
 
-/// The city's time zone: hours east of UTC.
-const CITY_OFFSET_HOURS: i8 = 8;
+/// Longest text of an input, in characters.
+const INPUT_MAX: usize = 200;
 
 pub(crate) fn call_operation(
     context: &mut RequestContext<'_>,
@@ -25,130 +30,142 @@ pub(crate) fn call_operation(
 ) -> Result<PlatformReply, RequestError> {
     let request: CallRequest = parse_body(body)?;
     let visit = open_visit(context, kiosk, &request.key)?;
-    let operation = offered_operation(context, kiosk, &request)?;
-    let needed = context.config.catalogue.document(&request.service).map(|document| document.level);
-    if visit.level < operation.min_level() || needed.is_some_and(|needed| visit.level < needed) {
+    let config = context.config;
+    let document = config
+        .catalogue
+        .document(&request.service)
+        .filter(|document| document.profiles.contains(&kiosk.profile))
+        .filter(|document| calls_of(document, &request.operation).next().is_some())
+        .ok_or_else(|| not_offered("no service offered at this kiosk calls this operation"))?;
+    if let Some(call) = LicenceCall::from_request(config, &request)? {
+        return call.ask_library(context, kiosk, &visit, document, &request);
+    }
+    if let Some(own) = PlatformOperation::from_name(&request.operation) {
+        check_level(&visit, document.level.max(own.min_level()))?;
+        let rows = own.rows(context, kiosk, &visit)?;
+        return Ok(PlatformResponse::json(&CallAnswer { rows, next: None, refused: None }).into());
+    }
+    let operation =
+        config.operations.get(&request.operation).ok_or_else(|| not_offered("there is no such operation"))?;
+    check_level(&visit, document.level.max(operation.level))?;
+    check_input(operation, &request.input)?;
+    if request.ticket.is_some() != (operation.kind == OperationKind::Ticket) {
+        return Err(malformed_request(
+            "exactly the operations that give tickets are called with the id of one",
+        ));
+    }
+    if operation.kind == OperationKind::Submit {
+        return Err(malformed_request("a submission comes as a record, and not as a call"));
+    }
+    if operation.personal {
+        use_consent(context, kiosk, visit.resident, &request.service, request.consent)?;
+    }
+    call_operation_of_department(context, kiosk, &visit, document, operation, &request)
+}
+
+fn call_operation_of_department(
+    context: &mut RequestContext<'_>,
+    kiosk: &RegisteredKiosk,
+    visit: &OpenVisit,
+    document: &ServiceDocument,
+    operation: &Operation,
+    request: &CallRequest,
+) -> Result<PlatformReply, RequestError> {
+    let asker = Asker {
+        resident: visit.resident,
+        level: visit.level,
+        kiosk: Some(kiosk.id),
+        service: Some(&request.service),
+        consent: request.consent.filter(|_| operation.personal),
+    };
+    let call = operation_request(context, operation, &asker, &request.input, request.ticket)?;
+    let asked = AskedOperation {
+        operation: operation.name.clone(),
+        service: document.id.clone(),
+        resident: visit.resident,
+        input: request.input.clone(),
+    };
+    let call = call_department(context.config, context.now, call, move |context, answer| {
+        asked.on_answer(context, answer)
+    });
+    Ok(PlatformReply::CallPeer(call))
+}
+
+/// An operation whose answer is awaited.
+struct AskedOperation {
+    operation: String,
+    service: String,
+    resident: i64,
+    input: BTreeMap<String, String>,
+}
+
+impl AskedOperation {
+    fn on_answer(
+        &self,
+        context: &RequestContext<'_>,
+        answer: Option<DepartmentAnswer>,
+    ) -> Result<PlatformReply, RequestError> {
+        let config = context.config;
+        let found = config.operations.get(&self.operation).zip(config.catalogue.document(&self.service));
+        let Some((operation, document)) = found else {
+            return Err(not_offered("there is no such operation"));
+        };
+        let answer = match parse_answer(context, operation, answer)? {
+            OperationAnswer::Unavailable => return Ok(unavailable_reply()),
+            OperationAnswer::Refused(words) => {
+                CallAnswer { rows: Vec::new(), next: None, refused: Some(words) }
+            }
+            OperationAnswer::Rows { mut rows, next } => {
+                if operation.kind == OperationKind::Bills {
+                    rows = list_bills(context, operation, self.resident, &self.input, rows)?;
+                }
+                let rows =
+                    rows.into_iter().map(|row| declared_fields(document, &operation.name, row)).collect();
+                CallAnswer { rows, next, refused: None }
+            }
+        };
+        Ok(PlatformResponse::json(&answer).into())
+    }
+}
+
+/// The fields that the service document declares: a service gets no more than it shows or uses.
+pub(super) fn declared_fields(document: &ServiceDocument, operation: &str, row: AnswerRow) -> AnswerRow {
+    let is_declared = |name: &str| {
+        calls_of(document, operation)
+            .any(|step| document.answer_schema(step.id()).is_some_and(|answer| answer.contains_key(name)))
+    };
+    row.into_iter().filter(|(name, _)| is_declared(name)).collect()
+}
+
+/// The steps of a document that call an operation.
+pub(super) fn calls_of<'a>(
+    document: &'a ServiceDocument,
+    operation: &'a str,
+) -> impl Iterator<Item = &'a Step> {
+    let is_call = move |step: &&Step| matches!(step, Step::Query { call, .. } | Step::Ticket { call, .. } if call == operation);
+    document.steps.iter().filter(is_call)
+}
+
+pub(super) fn check_level(visit: &OpenVisit, needed: Level) -> Result<(), RequestError> {
+    if visit.level < needed {
         return Err(ProblemCode::LevelTooLow
             .into_problem("the visit's level is too low for this operation")
             .into());
     }
-    let proof = if operation.is_personal_record() {
-        Some(use_consent(context, kiosk, visit.resident, &request.service, request.consent)?)
-    } else {
-        None
+    Ok(())
+}
+
+/// Checks that the inputs are those that the operation declares, each a short text.
+fn check_input(operation: &Operation, input: &BTreeMap<String, String>) -> Result<(), RequestError> {
+    let is_text = |text: &String| {
+        let length = text.chars().count();
+        (1..=INPUT_MAX).contains(&length) && !text.chars().any(char::is_control)
     };
-    match operation {
-        Operation::MedicalBalance => Ok(rows_answer(medical_balance(context, visit.resident)?)),
-        Operation::InsuranceProof => Ok(rows_answer(insurance_proof(context, visit.resident, proof)?)),
-        Operation::SeniorCard => Ok(rows_answer(senior_card(context, visit.resident)?)),
-        Operation::WaterBills => request_bills(context, visit.resident),
-        Operation::PhonePairing => offer_phone_pairing(context, kiosk, &visit),
-    }
+    let is_whole = operation.input.len() == input.len()
+        && operation.input.iter().all(|name| input.get(name).is_some_and(is_text));
+    if is_whole { Ok(()) } else { Err(malformed_request("the inputs are not those of the operation")) }
 }
 
-/// Returns the operation if a service document offered at this kiosk calls it.
-fn offered_operation(
-    context: &RequestContext<'_>,
-    kiosk: &RegisteredKiosk,
-    request: &CallRequest,
-) -> Result<Operation, RequestError> {
-    let calls = |document: &ServiceDocument| {
-        document.profiles.contains(&kiosk.profile)
-            && document
-                .steps
-                .iter()
-                .any(|step| matches!(step, Step::Query { call, .. } if *call == request.operation))
-    };
-    let document = context.config.catalogue.document(&request.service).filter(|document| calls(document));
-    document.and_then(|_| Operation::from_name(&request.operation)).ok_or_else(|| {
-        ProblemCode::NotOffered.into_problem("no service offered at this kiosk calls this operation").into()
-    })
-}
-
-fn rows_answer(rows: Vec<AnswerRow>) -> PlatformReply {
-    PlatformResponse::json(&CallAnswer { rows, next: None }).into()
-}
-
-fn row<const N: usize>(fields: [(&str, String); N]) -> AnswerRow {
-    fields.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
-fn medical_balance(context: &RequestContext<'_>, resident: i64) -> Result<Vec<AnswerRow>, RequestError> {
-    let mut found = context.tx.prepare(
-        "SELECT balance_fen, as_of, status, insurance FROM residents
-         WHERE resident = ?1 AND balance_fen IS NOT NULL",
-    )?;
-    let rows = found.query_map([resident], |found| {
-        Ok(row([
-            ("balance", found.get::<_, i64>(0)?.to_string()),
-            ("as-of", found.get(1)?),
-            ("status", found.get(2)?),
-            ("insurance", found.get(3)?),
-        ]))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn insurance_proof(
-    context: &RequestContext<'_>,
-    resident: i64,
-    proof: Option<String>,
-) -> Result<Vec<AnswerRow>, RequestError> {
-    let number = proof.unwrap_or_default();
-    let issued = city_date(context.now);
-    let mut found = context.tx.prepare(
-        "SELECT employer, insurance, status, months FROM residents
-         WHERE resident = ?1 AND months IS NOT NULL",
-    )?;
-    let rows = found.query_map([resident], |found| {
-        Ok(row([
-            ("employer", found.get(0)?),
-            ("insurance", found.get(1)?),
-            ("status", found.get(2)?),
-            ("months", found.get::<_, i64>(3)?.to_string()),
-            ("number", number.clone()),
-            ("issued", issued.clone()),
-        ]))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn senior_card(context: &RequestContext<'_>, resident: i64) -> Result<Vec<AnswerRow>, RequestError> {
-    let held = e_certificate_at_kiosk(context, ECertificateKind::SeniorCard, resident)?;
-    let shown = held.map(|held| {
-        row([
-            ("name", held.name),
-            ("id-number", held.id_number),
-            ("issuer", held.issuer.to_owned()),
-            ("standing", "有效".to_owned()),
-            ("as-of", city_date(context.now)),
-        ])
-    });
-    Ok(shown.into_iter().collect())
-}
-
-/// Offers a pairing code for a phone. Only a visit with an authenticated card and its PIN may bind a phone: a phone
-/// that is already bound cannot bind another.
-fn offer_phone_pairing(
-    context: &mut RequestContext<'_>,
-    kiosk: &RegisteredKiosk,
-    visit: &OpenVisit,
-) -> Result<PlatformReply, RequestError> {
-    if visit.evidence != Evidence::AuthenticatedCardPin {
-        return Err(ProblemCode::NotOffered
-            .into_problem("pairing a phone needs a visit with an authenticated card and its PIN")
-            .into());
-    }
-    if context.config.code_authority.is_none() {
-        return Err(ProblemCode::NotOffered.into_problem("this platform issues no signed codes").into());
-    }
-    let code = pairings::offer_pairing(context, kiosk, visit.resident)?;
-    Ok(rows_answer(vec![row([("code", code)])]))
-}
-
-/// The date in the city, `YYYY-MM-DD`.
-fn city_date(now: UnixMs) -> String {
-    let at = i64::try_from(now.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(CITY_OFFSET_HOURS));
-    at.unwrap_or(jiff::Timestamp::MAX).to_zoned(zone).date().to_string()
+pub(super) fn not_offered(title: &str) -> RequestError {
+    ProblemCode::NotOffered.into_problem(title).into()
 }

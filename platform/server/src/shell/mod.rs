@@ -4,6 +4,7 @@
 //! The shell makes no decisions. Each request runs in a task of its own, so that a kiosk that disconnects does not
 //! leave an order half-processed; [`Platform::due_calls`] takes up work that was lost nevertheless.
 
+mod departments;
 pub mod tls;
 
 use std::future::IntoFuture as _;
@@ -23,6 +24,7 @@ use contract::{
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use self::departments::DepartmentClients;
 use self::tls::{KioskListener, KioskPeer};
 use crate::kiosks::authenticator::{AuthenticatedRequest, Authenticator};
 use crate::messages::{PlatformRequest, PlatformResponse};
@@ -46,13 +48,14 @@ const WEB_APP_CSP: &str = "default-src 'none'; style-src 'self'; script-src 'sel
                             manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
                             frame-ancestors 'none'";
 
+/// Figures of the departments, as JSON, beside the administration page.
+const DEPARTMENT_FIGURES: &str = "/admin/departments";
+
 /// Base URLs of the systems that the platform calls.
 #[derive(Clone, Debug)]
 pub struct PeerUrls {
     /// Base URL of the acquirer, without a slash at its end.
     pub acquirer: String,
-    /// Base URL of the department, without a slash at its end.
-    pub department: String,
     /// Base URL of the trusted identity service, without a slash at its end.
     pub identity: String,
 }
@@ -71,6 +74,7 @@ struct ShellState {
     authenticator: Authenticator,
     peers: PeerUrls,
     http_client: reqwest::Client,
+    departments: DepartmentClients,
 }
 
 /// Why the shell stopped serving or could not start.
@@ -98,8 +102,9 @@ pub async fn serve(
     let client =
         reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(ShellError::HttpClient)?;
     let authenticator = Authenticator::new(platform.kiosks(), kiosks.envelope_keys);
-    let shell =
-        Arc::new(ShellState { platform: Mutex::new(platform), authenticator, peers, http_client: client });
+    let departments = DepartmentClients::new(platform.departments())?;
+    let platform = Mutex::new(platform);
+    let shell = Arc::new(ShellState { platform, authenticator, peers, http_client: client, departments });
     let limit = DefaultBodyLimit::max(BODY_MAX);
     let people = Router::new().fallback(handle_page_request).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = Router::new().fallback(handle_kiosk_request).layer(limit).with_state(Arc::clone(&shell));
@@ -132,6 +137,9 @@ async fn handle_page_request(
     };
     if is_kiosk_target(&request.target) {
         return to_http(not_offered("kiosk requests are served on the kiosk listener only"));
+    }
+    if request.method == HttpMethod::Get && request.target == DEPARTMENT_FIGURES {
+        return to_http(PlatformResponse::json(&shell.departments.figures()));
     }
     let policy = if target.path().starts_with("/code/") { WEB_APP_CSP } else { PAGE_CSP };
     let task = tokio::spawn(async move {
@@ -260,9 +268,9 @@ async fn run_due_calls(shell: Arc<ShellState>) {
 }
 
 async fn send_peer_call(shell: &ShellState, call: &PeerCall) -> Result<PeerAnswer, PeerUnreachable> {
-    let base = match call.peer {
+    let base = match &call.peer {
+        Peer::Department(department) => return shell.departments.send(department, call).await,
         Peer::Acquirer => &shell.peers.acquirer,
-        Peer::Department => &shell.peers.department,
         Peer::Identity => &shell.peers.identity,
     };
     let request = shell
@@ -280,6 +288,9 @@ async fn send_peer_call(shell: &ShellState, call: &PeerCall) -> Result<PeerAnswe
 async fn receive_peer_answer(request: reqwest::RequestBuilder) -> reqwest::Result<PeerAnswer> {
     let mut response = request.send().await?;
     let status = response.status().as_u16();
+    let text =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (time, signature) = (text(TIME_HEADER), text(SIGNATURE_HEADER));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -288,7 +299,7 @@ async fn receive_peer_answer(request: reqwest::RequestBuilder) -> reqwest::Resul
             break;
         }
     }
-    Ok(PeerAnswer { status, body })
+    Ok(PeerAnswer { status, body, time, signature })
 }
 
 fn entropy_unavailable() -> PlatformReply {

@@ -12,12 +12,8 @@ CREATE TABLE IF NOT EXISTS residents (
     slug         TEXT NOT NULL UNIQUE,
     name         TEXT NOT NULL,
     id_number    TEXT NOT NULL UNIQUE,
-    balance_fen  INTEGER,
-    as_of        TEXT,
     status       TEXT,
-    insurance    TEXT,
-    employer     TEXT,
-    months       INTEGER
+    insurance    TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS cards (
     resident       INTEGER NOT NULL,
@@ -60,11 +56,13 @@ CREATE TABLE IF NOT EXISTS pairings (
 CREATE TABLE IF NOT EXISTS code_aliases (
     resident  INTEGER NOT NULL,
     alias     BLOB NOT NULL PRIMARY KEY,
+    holder    TEXT NOT NULL,
     phone     BLOB,
     issued_ms INTEGER NOT NULL,
     ends_ms   INTEGER NOT NULL,
     revoked   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX IF NOT EXISTS code_aliases_by_holder ON code_aliases (holder);
 -- I5: an offline code is accepted once, by alias and time step.
 CREATE TABLE IF NOT EXISTS code_moments (
     resident INTEGER NOT NULL,
@@ -87,12 +85,16 @@ CREATE TABLE IF NOT EXISTS subjects (
     subject  TEXT NOT NULL,
     PRIMARY KEY (resident, client)
 ) STRICT, WITHOUT ROWID;
+-- What each resident was shown: bills by department and the department's key, `DEPARTMENT/KEY`; `operation` and `input` are what listed them, to ask once more.
 CREATE TABLE IF NOT EXISTS bills (
     resident   INTEGER NOT NULL,
-    key        TEXT NOT NULL PRIMARY KEY,
+    key        TEXT NOT NULL,
+    operation  TEXT NOT NULL,
+    input      TEXT NOT NULL,
     payee      TEXT NOT NULL,
     amount_fen INTEGER NOT NULL,
-    listed     INTEGER NOT NULL
+    listed     INTEGER NOT NULL,
+    PRIMARY KEY (resident, key)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS orders (
     resident    INTEGER,
@@ -122,13 +124,36 @@ CREATE TABLE IF NOT EXISTS order_items (
 -- I1: a bill has at most one order that is live or paid.
 CREATE UNIQUE INDEX IF NOT EXISTS one_claim_per_bill ON order_items (bill) WHERE claims = 1;
 CREATE TABLE IF NOT EXISTS postings (
-    resident INTEGER NOT NULL,
-    [order]  TEXT NOT NULL PRIMARY KEY,
-    state    TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
-    tried    INTEGER NOT NULL DEFAULT 0,
-    next_ms  INTEGER NOT NULL
+    resident   INTEGER NOT NULL,
+    [order]    TEXT NOT NULL,
+    department TEXT NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('open', 'done', 'refused')),
+    tried      INTEGER NOT NULL DEFAULT 0,
+    next_ms    INTEGER NOT NULL,
+    PRIMARY KEY ([order], department)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS postings_to_send ON postings (next_ms) WHERE state = 'open';
+-- I2: a submission is delivered to its department once; `resident` is NULL where a restore has forgotten whom the kiosk means; `next_ms` is when it is sent or asked about next, NULL when it is decided.
+CREATE TABLE IF NOT EXISTS submissions (
+    resident    INTEGER,
+    submission  TEXT NOT NULL PRIMARY KEY,
+    device      TEXT NOT NULL,
+    service     TEXT NOT NULL,
+    version     INTEGER NOT NULL,
+    operation   TEXT NOT NULL,
+    sealed      TEXT NOT NULL,
+    hash        TEXT NOT NULL,
+    level       TEXT NOT NULL,
+    offline     INTEGER NOT NULL,
+    recorded_ms INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    number      TEXT,
+    words       TEXT,
+    tried       INTEGER NOT NULL DEFAULT 0,
+    next_ms     INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS submissions_of_resident ON submissions (resident, recorded_ms);
+CREATE INDEX IF NOT EXISTS submissions_due ON submissions (next_ms) WHERE next_ms IS NOT NULL;
 
 -- By device: visits and what kiosks record.
 CREATE TABLE IF NOT EXISTS visits (
@@ -279,6 +304,20 @@ CREATE TABLE IF NOT EXISTS facts_told (
     PRIMARY KEY (client, request, facts)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS fact_consents_of_resident ON fact_consents (resident, state);
+
+-- By department: what it was asked and what it answered, as hashes and signatures.
+CREATE TABLE IF NOT EXISTS department_messages (
+    department        TEXT NOT NULL,
+    asked_ms          INTEGER NOT NULL,
+    target            TEXT NOT NULL,
+    request_hash      BLOB NOT NULL,
+    request_signature TEXT NOT NULL,
+    status            INTEGER,
+    answered_ms       INTEGER,
+    answer_hash       BLOB,
+    answer_signature  TEXT,
+    PRIMARY KEY (department, request_signature)
+) STRICT, WITHOUT ROWID;
 
 -- By city: the feed, revocations, and incidents for the operator.
 CREATE TABLE IF NOT EXISTS changes (

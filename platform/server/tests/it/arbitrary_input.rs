@@ -47,7 +47,7 @@ proptest! {
             let PlatformReply::CallPeer(call) = city.continue_to_acquirer(reply) else {
                 panic!("the acquirer must be called")
             };
-            let reply = city.resume(&call, Ok(PeerAnswer { status, body: body.clone() }));
+            let reply = city.resume(&call, Ok(PeerAnswer::unsigned(status, body.clone())));
             assert!(matches!(reply, PlatformReply::Answer(ref response) if response.status == 200));
             // The inquiry makes the order final and frees the bill for the next case.
             city.inquire(TestKiosk::One, request.order).unwrap();

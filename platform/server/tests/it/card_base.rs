@@ -79,7 +79,7 @@ fn with_identity(
         PlatformReply::CallPeer(call) => {
             assert_eq!(call.target, target);
             let answer =
-                answer.map(|(status, body)| PeerAnswer { status, body: body.to_string().into_bytes() });
+                answer.map(|(status, body)| PeerAnswer::unsigned(status, body.to_string().into_bytes()));
             city.resume(&call, answer)
         }
         done @ PlatformReply::Answer(_) => done,

@@ -4,7 +4,6 @@ use contract::routes;
 use contract::{
     ChargeRequest, ChargeState, Money, OrderId, PaymentMethod, ProblemCode, Settlement, VoidReason,
 };
-use sandbox::department::{BillPayment, PaidBill};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
 
 use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, order_for};
@@ -55,7 +54,7 @@ fn charge_is_paid_and_booked_once() {
     city.run_background_jobs();
 
     assert_eq!(city.orders_charged_for(&bill), [request.order.to_string()]);
-    let booked = city.bookings_of(&bill);
+    let booked = city.departments.bookings_of(&bill);
     assert_eq!((booked.len(), &booked[0].order), (1, &request.order.to_string()));
 }
 
@@ -90,7 +89,7 @@ fn bills_of_one_order_are_paid_together() {
     assert!(is_paid(&city.charge(TestKiosk::One, &request)));
     city.run_background_jobs();
     for row in &rows {
-        assert_eq!(city.bookings_of(&row["bill"]).len(), 1);
+        assert_eq!(city.departments.bookings_of(&row["bill"]).len(), 1);
     }
 }
 
@@ -99,7 +98,7 @@ fn paid_bill_is_not_listed_before_it_is_booked() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     city.charge(TestKiosk::One, &request).unwrap();
-    assert!(city.bookings_of(&request.items[0].key).is_empty());
+    assert!(city.departments.bookings_of(&request.items[0].key).is_empty());
     let rows = city.bills(TestKiosk::One, &request.key);
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row["bill"] != request.items[0].key));
@@ -187,7 +186,7 @@ fn invalid_acquirer_response_is_not_an_outcome() {
         (500, format!(r#"{{"order":"{order}","total":{total},"outcome":"void"}}"#)),
         (409, "conflict".to_owned()),
     ] {
-        let result = Ok(PeerAnswer { status, body: body.clone().into_bytes() });
+        let result = Ok(PeerAnswer::unsigned(status, body.clone().into_bytes()));
         assert_eq!(state_or_problem(city.resume(&call, result)), PENDING, "{body}");
     }
 }
@@ -224,7 +223,7 @@ fn platform_inquires_when_the_kiosk_does_not_return() {
     // The answer is lost because the platform was killed; its database holds the open inquiry.
     assert!(city.platform.due_calls(city.now.plus_ms(29_999)).is_empty());
     city.run_background_jobs();
-    assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+    assert_eq!(city.departments.bookings_of(&request.items[0].key).len(), 1);
 }
 
 #[test]
@@ -267,12 +266,8 @@ fn changed_bills_are_refused() {
 fn bill_no_longer_listed_is_refused() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-    let other_payment = BillPayment {
-        order: "paid-at-a-bank".into(),
-        reference: "X".into(),
-        bills: vec![PaidBill { key: request.items[0].key.clone(), amount: request.items[0].amount.fen() }],
-    };
-    city.department.book(&other_payment).unwrap();
+    let (bill, now) = (&request.items[0], city.now);
+    city.departments.pay_at_counter(&bill.key, bill.amount.fen(), now);
     city.bills(TestKiosk::One, &request.key);
     assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillSettled));
 }
@@ -281,9 +276,8 @@ fn bill_no_longer_listed_is_refused() {
 fn bill_paid_at_the_counter_since_listed_is_not_charged() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-    let paid = PaidBill { key: request.items[0].key.clone(), amount: request.items[0].amount.fen() };
-    let at_counter = BillPayment { order: "counter".into(), reference: "X".into(), bills: vec![paid] };
-    city.department.book(&at_counter).unwrap();
+    let (bill, now) = (&request.items[0], city.now);
+    city.departments.pay_at_counter(&bill.key, bill.amount.fen(), now);
     assert_eq!(city.charge(TestKiosk::One, &request), Err(ProblemCode::BillSettled));
     assert!(city.orders_charged_for(&request.items[0].key).is_empty());
 }
@@ -309,7 +303,7 @@ fn paid_with_another_total_is_final_and_an_incident() {
     let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
     let body =
         format!(r#"{{"order":"{}","total":1,"outcome":"paid","reference":"X","at":1}}"#, request.order);
-    let result = Ok(PeerAnswer { status: 200, body: body.into_bytes() });
+    let result = Ok(PeerAnswer::unsigned(200, body.into_bytes()));
     assert!(is_paid(&state_or_problem(city.resume(&call, result))));
     assert!(is_paid(&city.inquire(TestKiosk::One, request.order)));
     let second = ChargeRequest { order: OrderId::from_entropy(99), ..request.clone() };
@@ -323,7 +317,7 @@ fn acquirer_that_always_refuses_becomes_an_incident() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     let call = charge_until_acquirer_call(&mut city, TestKiosk::One, &request);
-    let refusal = || Ok(PeerAnswer { status: 422, body: Vec::new() });
+    let refusal = || Ok(PeerAnswer::unsigned(422, Vec::new()));
     assert_eq!(state_or_problem(city.resume(&call, refusal())), PENDING);
     let mut asked = 0;
     for _ in 0..60 {
@@ -351,7 +345,7 @@ fn work_due_by_a_clock_that_was_ahead_is_done_when_it_is_right() {
     assert_eq!(city.platform.due_calls(city.now.plus_ms(year)).len(), 2, "the answers are lost");
     city.run_background_jobs();
     for request in [paid, open] {
-        assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+        assert_eq!(city.departments.bookings_of(&request.items[0].key).len(), 1);
     }
 }
 
@@ -359,11 +353,9 @@ fn work_due_by_a_clock_that_was_ahead_is_done_when_it_is_right() {
 fn payment_that_cannot_be_booked_becomes_an_incident() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
-    let bill = request.items[0].key.clone();
     city.charge(TestKiosk::One, &request).unwrap();
-    let paid = PaidBill { key: bill, amount: request.items[0].amount.fen() };
-    let other_payment = BillPayment { order: "bank".into(), reference: "X".into(), bills: vec![paid] };
-    city.department.book(&other_payment).unwrap();
+    let (bill, now) = (&request.items[0], city.now);
+    city.departments.pay_at_counter(&bill.key, bill.amount.fen(), now);
     city.run_background_jobs();
     let (_, page) = city.page("/admin");
     assert!(page.contains(&format!("posting {}", request.order)));
@@ -384,7 +376,7 @@ fn payment_is_posted_until_the_department_booked_it() {
         city.advance(600_000);
     }
     city.run_background_jobs();
-    assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+    assert_eq!(city.departments.bookings_of(&request.items[0].key).len(), 1);
     assert!(city.platform.due_calls(city.now.plus_ms(3_600_000)).is_empty());
 }
 
@@ -446,7 +438,7 @@ fn second_outcome_of_an_order_becomes_an_incident() {
     let (order, total) = (request.order, request.total.fen());
     let says = |outcome: &str| {
         let body = format!(r#"{{"order":"{order}","total":{total},{outcome}}}"#);
-        Ok(PeerAnswer { status: 200, body: body.into_bytes() })
+        Ok(PeerAnswer::unsigned(200, body.into_bytes()))
     };
     assert_eq!(
         state_or_problem(city.resume(&call, says(r#""outcome":"declined""#))),

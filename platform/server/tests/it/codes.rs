@@ -103,7 +103,7 @@ fn bind(
         panic!("the platform did not call the identity service")
     };
     let answer =
-        seen.clone().map(|(status, body)| PeerAnswer { status, body: body.to_string().into_bytes() });
+        seen.clone().map(|(status, body)| PeerAnswer::unsigned(status, body.to_string().into_bytes()));
     let reply = city.resume(&call, answer);
     json_or_problem(city, reply)
 }
@@ -129,7 +129,7 @@ fn phone_is_unbound_only_when_its_credential_has_ended() {
             (call.target.as_str(), call.body.as_slice()),
             ("/credentials", &br#"{"credential":"c1"}"#[..])
         );
-        let answer = answer.map(|(status, body)| PeerAnswer { status, body: body.to_string().into_bytes() });
+        let answer = answer.map(|(status, body)| PeerAnswer::unsigned(status, body.to_string().into_bytes()));
         let reply = city.resume(&call, answer);
         json_or_problem(city, reply)
     };

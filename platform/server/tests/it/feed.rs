@@ -78,7 +78,9 @@ impl FeedReader {
                 FeedItem::CardRevocations { delta } => {
                     self.cards.apply(&delta, &self.keys.as_ref().unwrap().revoker);
                 }
-                FeedItem::Service { .. } | FeedItem::ServiceWithdrawn { .. } => {}
+                FeedItem::Service { .. }
+                | FeedItem::ServiceWithdrawn { .. }
+                | FeedItem::DepartmentKeys { .. } => {}
             }
         }
         any

@@ -1,21 +1,24 @@
-//! The fixture of these tests, in memory: platform, acquirer, department and three kiosks, which exchange bytes, and a
+//! The fixture of these tests, in memory: platform, acquirer, departments and three kiosks, which exchange bytes, and a
 //! clock that only the test advances.
+
+use std::collections::BTreeMap;
 
 use contract::{
     AnswerRow, CallAnswer, CallRequest, CardEvidence, ChargeRequest, ChargeState, ConsentId, IdentifyAnswer,
     IdentifyRequest, InquiryRequest, KioskId, Money, OrderId, OrderItem, PaymentMethod, PresentedCredential,
-    Problem, ProblemCode, SecretKey, SiteProfile, UnixMs, VisitId, VisitKey,
+    Problem, ProblemCode, SecretKey, SiteProfile, TicketId, UnixMs, VisitId, VisitKey,
 };
 use contract::{HttpMethod, routes};
 use resident_code::FormatKey;
 use rusqlite::Connection;
 use sandbox::acquirer::{AcquirerChargeRequest, ChargeLedger, OrderOutcome};
-use sandbox::department::{BillLedger, BillPayment, BillsRequest, Booking, parse_bills};
 use serde::{Serialize, de::DeserializeOwned};
 use server::{
     Peer, PeerAnswer, PeerCall, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformResponse,
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
+
+use crate::departments::{Departments, department_directory, operations};
 
 pub(crate) const RESIDENTS: &str = include_str!("../../../../assets/residents.toml");
 pub(crate) const DOCUMENTS: [&str; 3] = [
@@ -78,6 +81,8 @@ pub(crate) fn setup() -> PlatformSetup {
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.into(),
         service_documents: DOCUMENTS.map(str::to_owned).into(),
+        operations: operations(),
+        departments: department_directory("http://departments.invalid"),
         residents: parse_demo_residents(RESIDENTS).unwrap(),
         code_authority: None,
         relying_parties: Vec::new(),
@@ -85,18 +90,10 @@ pub(crate) fn setup() -> PlatformSetup {
     }
 }
 
-pub(crate) fn department_ledger() -> BillLedger {
-    let mut books = BillLedger::open(Connection::open_in_memory().unwrap()).unwrap();
-    for (id_number, bill) in parse_bills(RESIDENTS).unwrap() {
-        books.issue(&id_number, &bill).unwrap();
-    }
-    books
-}
-
 pub(crate) struct CityFixture {
     pub(crate) platform: Platform,
     pub(crate) acquirer: ChargeLedger,
-    pub(crate) department: BillLedger,
+    pub(crate) departments: Departments,
     pub(crate) now: UnixMs,
     /// Whether the acquirer accepts a charge.
     pub(crate) accepts: bool,
@@ -117,7 +114,7 @@ impl CityFixture {
         Self {
             platform: Platform::open(db, setup).unwrap(),
             acquirer: ChargeLedger::open(Connection::open_in_memory().unwrap()).unwrap(),
-            department: department_ledger(),
+            departments: Departments::new(),
             now: UnixMs(1_795_500_000_000),
             accepts: true,
             entropy_count: 0,
@@ -150,8 +147,8 @@ impl CityFixture {
 
     /// A system behind the platform executes a call and answers it.
     pub(crate) fn serve(&mut self, call: &PeerCall) -> PeerAnswer {
-        let json = |status, body| PeerAnswer { status, body };
-        match (call.peer, call.target.as_str()) {
+        let json = PeerAnswer::unsigned;
+        match (&call.peer, call.target.as_str()) {
             (Peer::Acquirer, "/charges") => {
                 let charge: AcquirerChargeRequest = serde_json::from_slice(&call.body).unwrap();
                 let answer = self.acquirer.charge(&charge, self.accepts, self.now.0).unwrap();
@@ -166,16 +163,9 @@ impl CityFixture {
                 let answer = self.acquirer.inquire(order.unwrap(), self.now.0).unwrap();
                 json(200, serde_json::to_vec(&answer).unwrap())
             }
-            (Peer::Department, "/bills") => {
-                let request: BillsRequest = serde_json::from_slice(&call.body).unwrap();
-                json(200, serde_json::to_vec(&self.department.open_bills(&request).unwrap()).unwrap())
-            }
             // Tests that need a ticket pass the identity service's answer themselves.
             (Peer::Identity, _) => json(410, Vec::new()),
-            (Peer::Department, _) => {
-                let payment: BillPayment = serde_json::from_slice(&call.body).unwrap();
-                json(if self.department.book(&payment).is_ok() { 204 } else { 409 }, Vec::new())
-            }
+            (Peer::Department(_), _) => self.departments.serve(call, self.now),
         }
     }
 
@@ -183,7 +173,7 @@ impl CityFixture {
     pub(crate) fn continue_to_acquirer(&mut self, mut reply: PlatformReply) -> PlatformReply {
         loop {
             match reply {
-                PlatformReply::CallPeer(call) if call.peer == Peer::Department => {
+                PlatformReply::CallPeer(call) if matches!(call.peer, Peer::Department(_)) => {
                     let answer = self.serve(&call);
                     reply = self.resume(&call, Ok(answer));
                 }
@@ -258,9 +248,23 @@ impl CityFixture {
         operation: &str,
         consent: Option<ConsentId>,
     ) -> Result<Vec<AnswerRow>, ProblemCode> {
-        let (operation, service) = (operation.to_owned(), service.to_owned());
-        let request = CallRequest { key: key.clone(), operation, consent, service };
+        let request = call_request(key, service, operation, consent);
         self.request(kiosk, routes::CALLS.path, &request).map(|answer: CallAnswer| answer.rows)
+    }
+
+    /// Calls an operation with inputs, and with a ticket where one is asked for.
+    pub(crate) fn call_with(
+        &mut self,
+        key: &VisitKey,
+        service: &str,
+        operation: &str,
+        input: &[(&str, &str)],
+        ticket: Option<TicketId>,
+    ) -> Result<CallAnswer, ProblemCode> {
+        let mut request = call_request(key, service, operation, None);
+        request.input = input.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        request.ticket = ticket;
+        self.request(TestKiosk::One, routes::CALLS.path, &request)
     }
 
     pub(crate) fn bills(&mut self, kiosk: TestKiosk, key: &VisitKey) -> Vec<AnswerRow> {
@@ -301,14 +305,27 @@ impl CityFixture {
             .collect()
     }
 
-    pub(crate) fn bookings_of(&self, bill: &str) -> Vec<Booking> {
-        self.department.bookings().unwrap().into_iter().filter(|booking| booking.key == bill).collect()
-    }
-
     pub(crate) fn page(&mut self, target: &str) -> (u16, String) {
         let reply = self.handle(&PlatformRequest::get(target));
         let response = self.complete(reply);
         (response.status, String::from_utf8(response.body).unwrap())
+    }
+}
+
+/// A call without inputs.
+pub(crate) fn call_request(
+    key: &VisitKey,
+    service: &str,
+    operation: &str,
+    consent: Option<ConsentId>,
+) -> CallRequest {
+    CallRequest {
+        key: key.clone(),
+        operation: operation.to_owned(),
+        consent,
+        service: service.to_owned(),
+        input: BTreeMap::new(),
+        ticket: None,
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contract::routes;
 use contract::{
-    CallAnswer, CallRequest, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId,
-    PaymentMethod, PresentedCredential, Settlement, VisitId,
+    CallAnswer, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId, PaymentMethod,
+    PresentedCredential, Settlement, VisitId,
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
@@ -15,13 +15,15 @@ use sandbox::acquirer::ChargeLedger;
 use sandbox::{acquirer, department};
 use serde::{Serialize, de::DeserializeOwned};
 use server::Platform;
+use server::PlatformSetup;
 use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::fixture::{TestKiosk, department_ledger, order_for, setup};
+use crate::departments::{department_directory, sandbox_departments};
+use crate::fixture::{TestKiosk, call_request, order_for, setup};
 use crate::kiosk_client::{KioskClient, SealedRequest, TestCertificateAuthority, envelope};
 
 pub(crate) struct RunningServers {
@@ -55,19 +57,19 @@ pub(crate) async fn start() -> RunningServers {
     let ledger = ChargeLedger::open(in_memory()).unwrap();
     let [acquirer_url, department_url, platform_url] =
         [acquirer, department, platform].map(|address| format!("http://{address}"));
-    let peers = PeerUrls {
-        acquirer: acquirer_url.clone(),
-        department: department_url.clone(),
-        identity: String::new(),
-    };
+    let peers = PeerUrls { acquirer: acquirer_url.clone(), identity: String::new() };
     let listener = KioskListener::new(listen().await.0, authority.platform()).unwrap();
     let kiosks = listener.address();
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
-    let platform = Platform::open(in_memory(), setup()).unwrap();
+    let platform = Platform::open(
+        in_memory(),
+        PlatformSetup { departments: department_directory(&department_url), ..setup() },
+    )
+    .unwrap();
     let serving = shell::serve(at_platform, side, platform, peers, stopped.clone());
     let charging = sandbox::shell::serve(at_acquirer, acquirer::router(ledger), until_stopped());
     let booking =
-        sandbox::shell::serve(at_department, department::router(department_ledger()), until_stopped());
+        sandbox::shell::serve(at_department, department::router(sandbox_departments()), until_stopped());
     let running = vec![
         tokio::spawn(async { charging.await.unwrap() }),
         tokio::spawn(async { booking.await.unwrap() }),
@@ -120,12 +122,7 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
     let visit = VisitId::from_entropy(1);
     let holder: IdentifyAnswer =
         servers.ask(routes::IDENTIFY.path, &IdentifyRequest { visit, presented }).await;
-    let request = CallRequest {
-        key: holder.key.clone(),
-        operation: "water.bills".into(),
-        consent: None,
-        service: "water.pay".into(),
-    };
+    let request = call_request(&holder.key, "water.pay", "water.bills", None);
     let bills: CallAnswer = servers.ask(routes::CALLS.path, &request).await;
     let mut order = order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
     order.method = PaymentMethod::ResidentCode;
@@ -134,8 +131,12 @@ async fn bill_is_paid_and_booked_once_over_broken_links() {
     servers.inject_fault(&servers.acquirer, r#"{"fault":"drop-after","count":1}"#).await;
     let state: ChargeState = servers.ask(routes::CHARGES.path, &order).await;
     assert_eq!(state, ChargeState::Pending);
-    servers.inject_fault(&servers.department, r#"{"fault":"drop-before","count":1}"#).await;
-    servers.inject_fault(&servers.department, r#"{"fault":"drop-after","count":1}"#).await;
+    servers
+        .inject_fault(&format!("{}/water", servers.department), r#"{"fault":"drop-before","count":1}"#)
+        .await;
+    servers
+        .inject_fault(&format!("{}/water", servers.department), r#"{"fault":"drop-after","count":1}"#)
+        .await;
     let state: ChargeState =
         servers.ask(routes::INQUIRIES.path, &InquiryRequest { order: order.order }).await;
     let paid = matches!(state, ChargeState::Settled { settlement: Settlement::Paid { .. } });

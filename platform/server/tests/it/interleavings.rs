@@ -55,7 +55,8 @@ fn check(city: &mut CityFixture, reported: &mut ReportedOutcomes, orders: &[(Tes
         for item in &request.items {
             let charged = city.orders_charged_for(&item.key);
             assert!(charged.len() <= 1, "bill {} was charged {} times", item.key, charged.len());
-            let booked: Vec<String> = city.bookings_of(&item.key).into_iter().map(|one| one.order).collect();
+            let booked: Vec<String> =
+                city.departments.bookings_of(&item.key).into_iter().map(|one| one.order).collect();
             assert_eq!(booked, charged, "booked as charged");
             assert_eq!(!unpaid(&reported.0[&request.order]), charged.contains(&order), "reported as charged");
         }

@@ -129,12 +129,7 @@ async fn replayed_request_changes_and_reveals_nothing() {
     let presented = PresentedCredential::Card(card_evidence(ZHANG_GUIYING));
     let holder: IdentifyAnswer =
         servers.ask(routes::IDENTIFY.path, &IdentifyRequest { visit, presented }).await;
-    let request = contract::CallRequest {
-        key: holder.key.clone(),
-        operation: "water.bills".into(),
-        consent: None,
-        service: "water.pay".into(),
-    };
+    let request = crate::fixture::call_request(&holder.key, "water.pay", "water.bills", None);
     let bills: contract::CallAnswer = servers.ask(routes::CALLS.path, &request).await;
     let order = crate::fixture::order_for(OrderId::from_entropy(7), holder.key.clone(), &bills.rows[..1]);
     let call = SealedRequest::new(TestKiosk::One, routes::CHARGES.path, &serde_json::to_vec(&order).unwrap());
@@ -159,7 +154,7 @@ async fn kiosk_removed_from_the_list_is_refused() {
     let platform = Platform::open(db, PlatformSetup { kiosks: devices, ..setup() }).unwrap();
     let (_stop, stopped) = tokio::sync::watch::channel(());
     let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let peers = PeerUrls { acquirer: String::new(), department: String::new(), identity: String::new() };
+    let peers = PeerUrls { acquirer: String::new(), identity: String::new() };
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
     tokio::spawn(shell::serve(pages, side, platform, peers, stopped));
     for (kiosk, taken) in [(TestKiosk::One, true), (TestKiosk::Two, false)] {

@@ -2,7 +2,7 @@
 
 use contract::routes;
 use contract::{
-    CallRequest, Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level, OrderId, PaymentMethod,
+    Evidence, EvidenceAnswer, EvidenceRequest, IdentifyRequest, Level, OrderId, PaymentMethod,
     PresentedCredential, ProblemCode, StepUpProof, VisitId, VisitKey,
 };
 use serde_json::{Value, json};
@@ -166,12 +166,7 @@ fn service_document_cannot_lower_the_pairing_evidence() {
         ..setup()
     });
     let key = visit(&mut city, WANG_JIANGUO, true);
-    let request = CallRequest {
-        key,
-        operation: "phone.pairing".into(),
-        consent: None,
-        service: "phone.pairing".into(),
-    };
+    let request = crate::fixture::call_request(&key, "phone.pairing", "phone.pairing", None);
     let answer: Result<contract::CallAnswer, _> = city.request(TestKiosk::One, routes::CALLS.path, &request);
     assert_eq!(answer.err(), Some(ProblemCode::LevelTooLow));
 }

@@ -15,13 +15,12 @@ use sandbox::identity::Register;
 use serde_json::{Value, json};
 use server::shell::tls::KioskListener;
 use server::shell::{self, KioskEndpoint, PeerUrls};
-use server::{
-    Claim, ECertificateItem, ECertificateKind, Platform, PlatformRequest, PlatformSetup, RelyingParty,
-};
+use server::{Claim, Platform, PlatformRequest, PlatformSetup, RelyingParty};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::codes::{authority_at, relying_party, root, secret};
+use crate::departments::{department_directory, sandbox_departments};
 use crate::fixture::{RESIDENTS, setup};
 use crate::kiosk_client::{TestCertificateAuthority, envelope};
 
@@ -150,9 +149,9 @@ fn seconds() -> u32 {
 fn phone_page_binds_shows_codes_and_works_offline() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let (at_platform, at_identity) = (listen(), listen());
-    let [platform, identity] =
-        [&at_platform, &at_identity].map(|at| format!("http://{}", at.local_addr().unwrap()));
+    let (at_platform, at_identity, at_departments) = (listen(), listen(), listen());
+    let [platform, identity, departments] = [&at_platform, &at_identity, &at_departments]
+        .map(|at| format!("http://{}", at.local_addr().unwrap()));
     let (stop, stopped) = watch::channel(());
     let until_stopped = || {
         let mut stopped = stopped.clone();
@@ -166,13 +165,18 @@ fn phone_page_binds_shows_codes_and_works_offline() {
         name: "解放碑药房".into(),
         purposes: ["医保购药".to_owned()].into(),
         facts: [Claim::Insured].into(),
-        licences: [(ECertificateKind::MedicalInsurance, [ECertificateItem::Insurance].into())].into(),
+        licences: [("medical-insurance".to_owned(), ["insurance".to_owned()].into())].into(),
         consent_days: 30,
         ..relying_party("PHARMACY", 0x61, "medical", 50)
     };
-    let setup = PlatformSetup { code_authority: Some(authority), relying_parties: vec![pharmacy], ..setup() };
+    let setup = PlatformSetup {
+        code_authority: Some(authority),
+        relying_parties: vec![pharmacy],
+        departments: department_directory(&departments),
+        ..setup()
+    };
     let city = Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap();
-    let peers = PeerUrls { acquirer: String::new(), department: String::new(), identity: identity.clone() };
+    let peers = PeerUrls { acquirer: String::new(), identity: identity.clone() };
     let at_kiosks = listen();
     let kiosks = runtime.block_on(async {
         KioskListener::new(at_kiosks, TestCertificateAuthority::new().platform()).unwrap()
@@ -182,6 +186,8 @@ fn phone_page_binds_shows_codes_and_works_offline() {
     let register = Register::from_toml(RESIDENTS).unwrap();
     let router = sandbox::identity::router(register, &format!("{platform}/"));
     runtime.spawn(sandbox::shell::serve(at_identity, router, until_stopped()));
+    let library = sandbox::department::router(sandbox_departments());
+    runtime.spawn(sandbox::shell::serve(at_departments, library, until_stopped()));
 
     let challenge = Challenge { device: "K-DH-0001".parse().unwrap(), nonce: *b"0123456789abcdef" };
     let mut browser = Browser::start(&format!("{platform}/code/"));

@@ -148,7 +148,7 @@ fn order_lost_by_a_restore_is_paid_not_void_and_booked() {
     city.run_background_jobs();
     for item in &request.items {
         assert_eq!(city.orders_charged_for(&item.key), [request.order.to_string()]);
-        let booked = city.bookings_of(&item.key);
+        let booked = city.departments.bookings_of(&item.key);
         assert_eq!((booked.len(), booked[0].amount), (1, item.amount.fen()));
     }
     assert!(city.page("/admin/orders").1.contains(&format!(r#""total_fen":{}"#, request.total.fen())));
@@ -159,7 +159,7 @@ fn unknown_order_has_no_answer_without_the_acquirer() {
     let mut city = CityFixture::new();
     let request = city.charge_request(TestKiosk::One, ZHANG_GUIYING, 0);
     let inquiry = contract::InquiryRequest { order: request.order };
-    for result in [Err(PeerUnreachable), Ok(PeerAnswer { status: 500, body: Vec::new() })] {
+    for result in [Err(PeerUnreachable), Ok(PeerAnswer::unsigned(500, Vec::new()))] {
         let message = city.signed_post(TestKiosk::One, routes::INQUIRIES.path, &inquiry);
         let PlatformReply::CallPeer(call) = city.handle(&message) else {
             panic!("the acquirer must be called")
@@ -241,7 +241,7 @@ fn lost_order_is_booked_although_another_was_on_its_way() {
     let (mut restorable, first, second) = restored_to_an_order_on_its_way(false);
     let city = &mut restorable.city;
     assert_eq!(city.inquire(TestKiosk::One, first.order), void(VoidReason::Declined));
-    let booked = city.bookings_of(&second.items[0].key);
+    let booked = city.departments.bookings_of(&second.items[0].key);
     assert_eq!(booked.len(), 1);
     assert_eq!(booked[0].order, second.order.to_string());
     assert!(!city.page("/admin").1.contains("refund one of them"));
@@ -256,7 +256,7 @@ fn charged_order_on_its_way_in_the_backup_is_an_incident() {
     let city = &mut restorable.city;
     assert!(is_paid(&city.inquire(TestKiosk::One, first.order)));
     assert!(is_paid(&city.inquire(TestKiosk::Two, second.order)));
-    assert_eq!(city.bookings_of(&second.items[0].key).len(), 1);
+    assert_eq!(city.departments.bookings_of(&second.items[0].key).len(), 1);
     assert!(city.page("/admin").1.contains("refund one of them"));
 }
 
@@ -303,7 +303,7 @@ fn charge_backup_restore_recovery_and_charge_again() {
     city.run_background_jobs();
     for request in [before, lost, later] {
         assert_eq!(city.orders_charged_for(&request.items[0].key), [request.order.to_string()]);
-        assert_eq!(city.bookings_of(&request.items[0].key).len(), 1);
+        assert_eq!(city.departments.bookings_of(&request.items[0].key).len(), 1);
     }
     // The recovery is over also for the next start.
     restorable.start();

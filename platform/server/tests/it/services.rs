@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use contract::{
-    CallRequest, ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step,
-};
+use contract::{ChangesAnswer, ConsentId, FeedItem, ProblemCode, SecretKey, ServiceDocument, Step};
 use contract::{HttpMethod, routes};
 use rusqlite::Connection;
 use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformSetup};
 
 use crate::fixture::{
-    CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, setup,
+    CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, call_request, setup,
 };
 
 #[test]
@@ -66,9 +64,11 @@ fn e_certificate_needs_consent_and_is_masked() {
     };
     assert_eq!(ask(&mut city, ZHANG_GUIYING, None), Err(ProblemCode::ConsentMissing));
     let rows = ask(&mut city, ZHANG_GUIYING, Some(77)).unwrap();
-    let declared = ["as-of", "id-number", "issuer", "name", "standing"];
+    let declared = ["as-of", "id-number", "issuer", "name", "standing", "validity", "watermark"];
     assert_eq!(rows[0].keys().collect::<Vec<_>>(), declared);
     assert_eq!((rows[0]["name"].as_str(), rows[0]["id-number"].as_str()), ("张*英", "5001**********0422"));
+    assert_eq!((rows[0]["standing"].as_str(), rows[0]["as-of"].as_str()), ("有效", "2026-11-24"));
+    assert!(rows[0]["watermark"].starts_with("仅用于：查看您的电子老年人优待证；"), "{:?}", rows[0]);
     assert_eq!(ask(&mut city, WANG_JIANGUO, Some(78)), Ok(vec![]), "he is not sixty");
 }
 
@@ -100,13 +100,8 @@ fn service_above_the_level_of_the_visit_is_refused() {
 fn department_without_valid_response_is_unavailable() {
     let mut city = CityFixture::new();
     let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
-    let request = CallRequest {
-        key: key.clone(),
-        operation: "water.bills".into(),
-        consent: None,
-        service: "water.pay".into(),
-    };
-    let answer = |status, body: &str| Ok(PeerAnswer { status, body: body.into() });
+    let request = call_request(&key, "water.pay", "water.bills", None);
+    let answer = |status, body: &str| Ok(PeerAnswer::unsigned(status, body.into()));
     let negative = r#"[{"key":"w","address":"","period":"","usage":"","amount":-1,"payee":""}]"#;
     for result in [
         Err(PeerUnreachable),
@@ -129,12 +124,7 @@ fn department_without_valid_response_is_unavailable() {
 fn id_number_is_sent_in_the_body_not_in_the_path() {
     let mut city = CityFixture::new();
     let identified = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
-    let request = CallRequest {
-        key: identified.key.clone(),
-        operation: "water.bills".into(),
-        consent: None,
-        service: "water.pay".into(),
-    };
+    let request = call_request(&identified.key, "water.pay", "water.bills", None);
     let request = city.signed_post(TestKiosk::One, routes::CALLS.path, &request);
     let PlatformReply::CallPeer(call) = city.handle(&request) else { panic!("the department must be asked") };
     assert!(!call.target.contains(&identified.id_number));
@@ -156,6 +146,7 @@ fn ids(answer: &ChangesAnswer) -> Vec<String> {
     let id = |item: &FeedItem| match item {
         FeedItem::Service { document } => ServiceDocument::parse(&document.text).unwrap().id,
         FeedItem::ServiceWithdrawn { id } => format!("-{id}"),
+        FeedItem::DepartmentKeys { .. } => "departments".to_owned(),
         FeedItem::IssuerKeys { .. } | FeedItem::Revocations { .. } | FeedItem::CardRevocations { .. } => {
             "codes".to_owned()
         }
@@ -174,11 +165,20 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
     let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
 
     let all = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), 0).unwrap();
-    assert_eq!(ids(&all), ["insurance.proof", "medical.balance", "water.pay"]);
+    assert_eq!(ids(&all), ["insurance.proof", "medical.balance", "water.pay", "departments"]);
     let public = SecretKey::from_bytes(&[9; 32]).unwrap().public();
     for item in &all.items {
-        let FeedItem::Service { document } = item else { panic!("nothing is withdrawn") };
-        assert_eq!(document.verify(&public), Ok(()));
+        match item {
+            FeedItem::Service { document } => assert_eq!(document.verify(&public), Ok(())),
+            FeedItem::DepartmentKeys { list } => {
+                let keys = list.open(&public).unwrap();
+                assert!(keys.departments.iter().any(|department| department.id.to_string() == "water"));
+            }
+            FeedItem::ServiceWithdrawn { .. }
+            | FeedItem::IssuerKeys { .. }
+            | FeedItem::Revocations { .. }
+            | FeedItem::CardRevocations { .. } => panic!("nothing is withdrawn, and there are no codes"),
+        }
     }
 
     let same = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), all.cursor).unwrap();
@@ -188,9 +188,9 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
     let mut changed = open(&[proof, newer]);
     let changed_items = changes(&mut changed, all.cursor).unwrap();
     assert_eq!(ids(&changed_items), ["water.pay", "-medical.balance"]);
-    assert_eq!(ids(&changes(&mut changed, 0).unwrap()).len(), 3);
+    assert_eq!(ids(&changes(&mut changed, 0).unwrap()).len(), 4);
     // A cursor that is ahead because the platform was restored from a backup.
-    assert_eq!(ids(&changes(&mut changed, changed_items.cursor + 9).unwrap()).len(), 3);
+    assert_eq!(ids(&changes(&mut changed, changed_items.cursor + 9).unwrap()).len(), 4);
 }
 
 #[test]

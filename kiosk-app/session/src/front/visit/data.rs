@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::{
-    Bilingual, ConsentId, Entry, Evidence, IdentificationMethod, Level, Money, OrderId, Pseudonym, ReceiptId,
-    ServiceDocument, Settlement, Step, VisitId, VisitKey,
+    AnswerFieldType, Bilingual, ConsentId, Entry, Evidence, IdentificationMethod, Level, Money, OrderId,
+    Pseudonym, ReceiptId, ServiceDocument, Settlement, Step, SubmissionId, VisitId, VisitKey,
 };
 use view::{Lang, Text, Theme};
 use zeroize::Zeroizing;
@@ -62,14 +62,19 @@ pub(crate) struct Progress {
     pub(crate) step_index: usize,
     /// Results of earlier steps, by step id.
     pub(crate) results: BTreeMap<String, StepResult>,
+    /// How many services led here, each by an answer that named the next.
+    pub(crate) services_before: u8,
 }
 
 /// Result of a finished step.
 pub(crate) enum StepResult {
     Consent(ConsentId),
     Rows(Vec<CheckedRow>),
+    /// What the resident entered, in the form in which the platform gets it. May be an ID number.
+    Answered(Zeroizing<String>),
     /// Indices into the rows of the query it chose from.
     Chosen(Vec<usize>),
+    Submitted(SubmissionId),
 }
 
 impl VisitData {
@@ -93,7 +98,45 @@ impl VisitData {
 
 impl Progress {
     pub(crate) const fn new(doc: Arc<ServiceDocument>, step_index: usize) -> Self {
-        Self { doc, step_index, results: BTreeMap::new() }
+        Self { doc, step_index, results: BTreeMap::new(), services_before: 0 }
+    }
+
+    /// The step to which *back* leads: the nearest earlier one that shows or asks something. What was agreed to or done since then
+    /// is never asked for again by going back.
+    pub(crate) fn step_back(&self) -> Option<usize> {
+        let earlier = self.doc.steps.iter().enumerate().take(self.step_index);
+        for (index, step) in earlier.rev() {
+            match step {
+                Step::Ask { .. } | Step::Choose { .. } | Step::Show { .. } => return Some(index),
+                Step::Query { .. } | Step::ShowCode { .. } => {}
+                Step::Consent { .. }
+                | Step::Ticket { .. }
+                | Step::Pay { .. }
+                | Step::Submit { .. }
+                | Step::Print { .. }
+                | Step::ChangePin { .. } => return None,
+            }
+        }
+        None
+    }
+
+    /// What the resident entered at a step.
+    pub(crate) fn answer_to(&self, step: &str) -> Option<&Zeroizing<String>> {
+        if let Some(StepResult::Answered(value)) = self.results.get(step) { Some(value) } else { None }
+    }
+
+    /// What an operation gets: for each of its inputs, what was entered at an `ask` step, or the key of the row that was chosen.
+    pub(crate) fn inputs(&self, with: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+        with.iter().map(|(input, step)| Some((input.clone(), self.input_of(step)?.to_string()))).collect()
+    }
+
+    fn input_of(&self, step: &str) -> Option<&Zeroizing<String>> {
+        if let Some(answer) = self.answer_to(step) {
+            return Some(answer);
+        }
+        let declared = self.doc.answer_schema(step)?;
+        let key = declared.iter().find(|(_, field)| field.kind() == AnswerFieldType::Key)?.0;
+        self.rows_of_step(step).first()?.get(key)
     }
 
     pub(crate) fn current_step(&self) -> Option<&Step> {

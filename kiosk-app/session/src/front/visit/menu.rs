@@ -1,18 +1,26 @@
-//! The menu: the services, and whether each is available in this visit.
+//! The views of the menu, and whether each service is available in this visit.
 
 use std::sync::Arc;
 
-use contract::{Evidence, IdentificationMethod, Level, OfflinePolicy, Scene, ServiceDocument, Step};
-use view::{Banner, Body, FooterButton, Icon, Intent, Text, TextId, Tile, Tone};
+use contract::{Evidence, IdentificationMethod, Level, Scene, ServiceDocument, Step};
+use view::{Banner, Body, FooterButton, Icon, Intent, Lang, Text, TextId, Theme, Tile, Tone};
 
 use crate::components::Status;
 use crate::content::{
-    ViewContent, document_printer_fault_banner, exit_button, help_banner, printer_fault_banner,
+    ViewContent, document_printer_fault_banner, exit_button, help_banner, page_actions, printer_fault_banner,
+    service_footer,
 };
 use crate::event::{DeviceKind, DeviceState};
 use crate::front::visit::data::{IdentifiedResident, VisitData};
+use crate::front::visit::menu_place::{
+    MenuItem, MenuItems, MenuList, MenuPage, MenuPlace, open_scene, scene_name,
+};
 use crate::mask;
+use crate::text_width::{half_widths, shortened};
 use crate::wording::in_language;
+
+/// Most examples on the tile of a list.
+const EXAMPLES_MAX: usize = 3;
 
 /// Whether a service can be offered in this visit, and why not (可办状态).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,17 @@ pub(crate) fn service_of_tile(
     Some((Arc::clone(doc), availability(status, data, doc)))
 }
 
+/// The service with this id, if a resident could open it from the menu now without a step-up.
+pub(crate) fn available_service(
+    status: Status<'_>,
+    data: &VisitData,
+    id: &str,
+) -> Option<Arc<ServiceDocument>> {
+    let offered = status.components.catalogue.offered(status.setup().profile);
+    let doc = offered.into_iter().find(|doc| doc.id == id)?;
+    (availability(status, data, &doc) == Availability::Available).then_some(doc)
+}
+
 /// Whether a service can be opened now, and if not, why.
 fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> Availability {
     let Some(person) = &data.resident else { return Availability::NeedsLevel };
@@ -52,7 +71,7 @@ fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> 
     {
         return Availability::NeedsCard;
     }
-    if needs_link(doc.offline) {
+    if !is_queued_here(status, doc) {
         if !status.components.online {
             return Availability::NeedsLink;
         }
@@ -70,12 +89,17 @@ fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> 
     }
 }
 
-/// True when a service needs the link. All services do: a queued request would need a `submit` step, and a
-/// cached answer the sealed cache, and the interpreter has neither.
-const fn needs_link(offline: OfflinePolicy) -> bool {
-    match offline {
-        OfflinePolicy::Refuse | OfflinePolicy::Queue | OfflinePolicy::AnswerFromCache => true,
-    }
+/// Whether the service works here without a link: it only hands something in, and the keys of its departments are known. A cached
+/// answer would need the sealed cache, which the kiosk does not have.
+fn is_queued_here(status: Status<'_>, doc: &ServiceDocument) -> bool {
+    doc.is_queued()
+        && doc.steps.iter().all(|step| {
+            if let Step::Submit { department, .. } = step {
+                status.components.catalogue.department(department).is_some()
+            } else {
+                true
+            }
+        })
 }
 
 /// The step-up that is possible now: a phone whose answer the kiosk can read and judge, or the PIN of an
@@ -114,9 +138,29 @@ fn required_level(doc: &ServiceDocument, person: &IdentifiedResident) -> Level {
     }
 }
 
-pub(crate) fn menu_content(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> ViewContent {
+/// Most banners above the menu, the most urgent first: in large text one, so that there is room for the tiles.
+const fn banners_max(theme: Theme) -> usize {
+    match theme {
+        Theme::Standard => 2,
+        Theme::Elder => 1,
+    }
+}
+
+/// The page of the menu that is shown below its banners, and how many tiles it has room for.
+pub(crate) fn shown_page(
+    status: Status<'_>,
+    data: &VisitData,
+    place: &MenuPlace,
+    declined: bool,
+    help: bool,
+) -> (MenuPage, usize) {
     let offered = status.components.catalogue.offered(status.setup().profile);
-    let tiles = offered.iter().zip(0_u16..).map(|(doc, at)| tile(status, data, doc, Intent::OpenTile(at)));
+    let banners = banners(status, data, declined, help).len();
+    let size = status.setup().equipment.screen.panel.tiles(data.theme, banners);
+    (place.page(&MenuItems::new(&offered, status.setup(), data.theme), size), size)
+}
+
+fn banners(status: Status<'_>, data: &VisitData, declined: bool, help: bool) -> Vec<Banner> {
     let mut banners = Vec::new();
     if help {
         banners.push(help_banner(status.components.online));
@@ -127,24 +171,100 @@ pub(crate) fn menu_content(status: Status<'_>, data: &VisitData, declined: bool,
         title: Text::With(TextId::MenuChecking, vec![order.total.to_string()]),
         detail: Some(TextId::MenuCheckingDetail.into()),
     }));
-    banners.extend(printer_fault_banner(status));
-    banners.extend(document_printer_fault_banner(status));
     if declined {
         let title = TextId::ConsentDeclined.into();
         banners.push(Banner { tone: Tone::Note, icon: Icon::ShieldCheck, title, detail: None });
     }
+    banners.extend(printer_fault_banner(status));
+    banners.extend(document_printer_fault_banner(status));
+    banners.truncate(banners_max(data.theme));
+    banners
+}
+
+pub(crate) fn menu_content(
+    status: Status<'_>,
+    data: &VisitData,
+    place: &MenuPlace,
+    declined: bool,
+    help: bool,
+) -> ViewContent {
+    let (page, _) = shown_page(status, data, place, declined, help);
+    let tiles = page.items.iter().map(|item| match item {
+        MenuItem::Service(doc, at) => tile(status, data, doc, Intent::OpenTile(*at)),
+        MenuItem::Scene(scene, services) => {
+            list_tile(data, scene_icon(*scene), scene_name(*scene), services, open_scene(*scene))
+        }
+        MenuItem::Lookups(services) => {
+            list_tile(data, Icon::Receipt, TextId::MenuLookups, services, Intent::OpenLookups)
+        }
+    });
     let known = data.resident.as_ref().filter(|person| person.visit_key.is_some());
-    let lead = match known {
+    let greeting = match known {
         Some(person) => Text::With(TextId::MenuLead, vec![mask::name(&person.name)]),
         None => TextId::MenuLeadOffline.into(),
     };
+    let place_in_pages =
+        || Text::With(TextId::RowsPage, vec![(page.index + 1).to_string(), page.count.to_string()]);
     let exit = exit_button(data.identification_method);
+    let (title, lead, footer) = match page.list {
+        MenuList::Home => (
+            TextId::MenuTitle,
+            Some(if page.index == 0 { greeting } else { place_in_pages() }),
+            vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, exit],
+        ),
+        MenuList::Scene(scene) => (
+            scene_name(scene),
+            (page.count > 1).then(place_in_pages),
+            service_footer(data.identification_method),
+        ),
+        MenuList::Lookups(scene) => (
+            TextId::MenuLookups,
+            Some(if page.count > 1 { place_in_pages() } else { scene_name(scene).into() }),
+            service_footer(data.identification_method),
+        ),
+    };
     ViewContent {
-        lead: Some(lead),
-        banners,
-        footer: vec![FooterButton::Language, FooterButton::Theme, FooterButton::Help, exit],
-        ..ViewContent::new(TextId::MenuTitle, Body::Menu(tiles.collect()))
+        lead,
+        banners: banners(status, data, declined, help),
+        actions: page_actions(page.index, page.count),
+        footer,
+        ..ViewContent::new(title, Body::Menu(tiles.collect()))
     }
+}
+
+/// The tile of a list of services, with the first of them as examples.
+fn list_tile(
+    data: &VisitData,
+    icon: Icon,
+    name: TextId,
+    services: &[Arc<ServiceDocument>],
+    intent: Intent,
+) -> Tile {
+    let titles = services.iter().map(|doc| in_language(&doc.title, data.lang));
+    let detail = Text::Data(examples(titles, data.lang, data.theme));
+    Tile { icon, title: name.into(), detail, enabled: true, opens_list: true, intent }
+}
+
+/// The first names, as many as fit.
+fn examples<'a>(names: impl Iterator<Item = &'a str>, lang: Lang, theme: Theme) -> String {
+    let between = match lang {
+        Lang::Zh => "、",
+        Lang::En => ", ",
+    };
+    let half_widths_max = match theme {
+        Theme::Standard => 36,
+        Theme::Elder => 60,
+    };
+    let mut text = String::new();
+    for name in names.take(EXAMPLES_MAX) {
+        let longer =
+            if text.is_empty() { shortened(name, half_widths_max) } else { format!("{text}{between}{name}") };
+        if half_widths(&longer) > half_widths_max {
+            break;
+        }
+        text = longer;
+    }
+    text
 }
 
 fn tile(status: Status<'_>, data: &VisitData, doc: &ServiceDocument, intent: Intent) -> Tile {
@@ -160,12 +280,16 @@ fn tile(status: Status<'_>, data: &VisitData, doc: &ServiceDocument, intent: Int
     };
     let enabled =
         matches!(availability, Availability::Available | Availability::NeedsPhone | Availability::NeedsPin);
-    Tile { icon: icon(doc), title: data.words(&doc.title), detail, enabled, intent }
+    Tile { icon: icon(doc), title: data.words(&doc.title), detail, enabled, opens_list: false, intent }
 }
 
 /// The icon of a service, by its scene.
 pub(crate) const fn icon(doc: &ServiceDocument) -> Icon {
-    match doc.scene {
+    scene_icon(doc.scene)
+}
+
+const fn scene_icon(scene: Scene) -> Icon {
+    match scene {
         Scene::Medical => Icon::HeartPulse,
         Scene::SocialInsurance => Icon::ShieldCheck,
         Scene::Living => Icon::Droplets,
@@ -174,5 +298,9 @@ pub(crate) const fn icon(doc: &ServiceDocument) -> Icon {
         Scene::Certificates => Icon::FileBadge,
         Scene::Transport => Icon::Bus,
         Scene::Culture => Icon::Ticket,
+        Scene::Hall => Icon::Landmark,
+        Scene::Identity => Icon::IdCard,
+        Scene::Card => Icon::Card,
+        Scene::Community => Icon::Users,
     }
 }

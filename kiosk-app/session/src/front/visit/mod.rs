@@ -1,8 +1,10 @@
 //! One visit of one resident. All data in here is dropped with the visit (I3).
 
+mod answer_entry;
 pub(crate) mod data;
 mod identify;
 mod menu;
+mod menu_place;
 mod pin;
 mod service;
 mod step;
@@ -24,7 +26,8 @@ use crate::durable::PrintState;
 use crate::front::notice::NoticeKind;
 use crate::front::visit::data::VisitData;
 use crate::front::visit::identify::{Identify, IdentifyFlow, identify_offline};
-use crate::front::visit::menu::{Availability, menu_content, service_of_tile};
+use crate::front::visit::menu::{Availability, menu_content, service_of_tile, shown_page};
+use crate::front::visit::menu_place::MenuPlace;
 use crate::front::visit::service::{RunningService, ServiceFlow};
 use crate::front::visit::step_up::{StepUp, StepUpFlow};
 use crate::mask;
@@ -37,6 +40,8 @@ use crate::work::{Failure, PendingWork, Ticket, WorkAnswer};
 pub(crate) struct Visit {
     data: VisitData,
     task: Task,
+    /// Where in the menu a service was opened: a resident who comes back from it is there again.
+    menu_place: MenuPlace,
     /// When the visit ends by idle timeout; none while work is pending.
     idle_until: Option<MonotonicMs>,
     /// Until when the confirmation of a call for help is shown.
@@ -125,7 +130,8 @@ impl Visit {
             theme,
             orders: Vec::new(),
         };
-        Self { data, task: Task::Identify(identify), idle_until: None, help_until: None }
+        let menu_place = MenuPlace::new();
+        Self { data, task: Task::Identify(identify), menu_place, idle_until: None, help_until: None }
     }
 
     pub(crate) const fn id(&self) -> VisitId {
@@ -256,19 +262,30 @@ impl Visit {
         }
         match &mut self.task {
             Task::Identify(_) => VisitFlow::Goes,
-            Task::Menu { .. } => {
+            Task::Menu { declined } => {
                 if let Intent::OpenTile(tile) = intent {
-                    self.open_tile(components, turn, tile)
-                } else {
-                    VisitFlow::Goes
+                    return self.open_tile(components, turn, tile);
                 }
+                let status = components.status(turn);
+                let help = self.help_until.is_some();
+                let (page, size) = shown_page(status, &self.data, &self.menu_place, *declined, help);
+                if self.menu_place.on_touch(intent, &page, size) {
+                    *declined = false;
+                }
+                VisitFlow::Goes
             }
             Task::StepUp(step_up) => {
                 let flow = step_up.on_touch(components, turn, intent);
+                if intent == Intent::Home && matches!(flow, StepUpFlow::Menu) {
+                    self.menu_place = MenuPlace::new();
+                }
                 self.follow_step_up(components, turn, flow)
             }
             Task::Service(service) => {
                 let flow = service.on_touch(components, turn, &mut self.data, intent);
+                if intent == Intent::Home && matches!(flow, ServiceFlow::Menu { .. }) {
+                    self.menu_place = MenuPlace::new();
+                }
                 self.follow_service(flow)
             }
         }
@@ -534,7 +551,9 @@ impl Visit {
                 };
                 return working_content(method, word, detail);
             }
-            Task::Menu { declined } => return menu_content(status, &self.data, *declined, help),
+            Task::Menu { declined } => {
+                return menu_content(status, &self.data, &self.menu_place, *declined, help);
+            }
             Task::StepUp(step_up) => step_up.content(&self.data),
             Task::Service(service) => service.content(status, &self.data),
         };

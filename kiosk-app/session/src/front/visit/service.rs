@@ -96,7 +96,14 @@ impl RunningService {
             StepFlow::Exit => return ServiceFlow::Exit,
             StepFlow::Refuse(refusal) => return ServiceFlow::Refuse(refusal),
             StepFlow::Next => self.progress.step_index += 1,
-            StepFlow::Previous => self.progress.step_index = self.progress.step_index.saturating_sub(1),
+            StepFlow::Previous => match self.progress.step_back() {
+                Some(index) => self.progress.step_index = index,
+                None => return ServiceFlow::Menu { declined: false },
+            },
+            StepFlow::Open(doc) => {
+                let services_before = self.progress.services_before.saturating_add(1);
+                self.progress = Progress { services_before, ..Progress::new(doc, 0) };
+            }
             StepFlow::Again => {}
         }
         let mut context = StepContext { components, turn, data, progress: &mut self.progress };
@@ -157,11 +164,15 @@ impl RunningService {
 
     /// The bar shows only the steps of the resident; steps of the kiosk (queries) are left out.
     fn step_bar(&self, view: StepView<'_>) -> Option<Steps> {
-        let (method, has) = (view.data.identification_method, view.status.setup().equipment);
+        let (method, has) = (view.data.identification_method, &view.status.setup().equipment);
         let mut names: Vec<TextId> = Vec::new();
         let mut current = 0;
         for (index, step) in self.progress.doc.steps.iter().enumerate() {
             let of_step = names_in_bar(step, method, has);
+            // Questions that follow each other are one name.
+            if names.last().is_some_and(|last| of_step.first() == Some(last)) {
+                names.pop();
+            }
             if index == self.progress.step_index {
                 let here = if of_step.is_empty() { None } else { Some(self.state.place_in_bar(&of_step)) };
                 current = here.map_or_else(|| names.len().saturating_sub(1), |here| names.len() + here);
@@ -186,7 +197,7 @@ fn reach_state(context: &mut StepContext<'_, '_>) -> Result<Box<dyn StepState>, 
             Entered::Flow(StepFlow::Refuse(refusal)) => return Err(ServiceFlow::Refuse(refusal)),
             Entered::Flow(StepFlow::Menu { declined }) => return Err(ServiceFlow::Menu { declined }),
             // A step that cannot begin must not begin again.
-            Entered::Flow(StepFlow::Stay | StepFlow::Previous | StepFlow::Again) => {
+            Entered::Flow(StepFlow::Stay | StepFlow::Previous | StepFlow::Again | StepFlow::Open(_)) => {
                 return Err(ServiceFlow::Menu { declined: false });
             }
         }

@@ -1,5 +1,7 @@
 //! What every step kind of a service is to the interpreter.
 
+use std::sync::Arc;
+
 use view::{Intent, TextId};
 
 use crate::components::{Components, Status};
@@ -10,7 +12,7 @@ use crate::refusal::VisitRefusal;
 use crate::time::MonotonicMs;
 use crate::transition::Turn;
 use crate::work::{Failure, PendingWork, WorkAnswer};
-use contract::OrderId;
+use contract::{OrderId, ServiceDocument};
 
 /// State of the current step of a service. A step kind (步骤) is one file in `steps/`: it enters, handles touches and answers,
 /// and has content.
@@ -92,18 +94,20 @@ pub(crate) struct StepView<'a> {
 }
 
 /// How the service goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum StepFlow {
     /// With this step.
     Stay,
     /// With the next step, or the menu after the last.
     Next,
-    /// With the step before.
+    /// With the step to which *back* leads, or the menu.
     Previous,
     /// With this step, entered anew.
     Again,
     /// With the menu.
     Menu { declined: bool },
+    /// With another service in place of this one.
+    Open(Arc<ServiceDocument>),
     /// The visit ends.
     Exit,
     /// The visit cannot go on.
@@ -127,7 +131,12 @@ pub(crate) const fn close_by(intent: Intent) -> StepFlow {
     if matches!(intent, Intent::Primary) { StepFlow::Menu { declined: false } } else { leave_by(intent) }
 }
 
-/// The flow of a touch that only leaves the step.
+/// The flow of a touch that leaves the step, to the step before where there is one.
+pub(crate) const fn back_by(intent: Intent) -> StepFlow {
+    if matches!(intent, Intent::Back) { StepFlow::Previous } else { leave_by(intent) }
+}
+
+/// The flow of a touch that leaves the service.
 pub(crate) const fn leave_by(intent: Intent) -> StepFlow {
     if matches!(intent, Intent::Back | Intent::Home) {
         StepFlow::Menu { declined: false }

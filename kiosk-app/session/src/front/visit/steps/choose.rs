@@ -7,9 +7,9 @@ use view::{Banner, Body, Icon, Intent, Page, RowCard, Rows, Text, TextId, Tone};
 
 use crate::content::{ViewContent, action, nothing_found, page_size, service_footer};
 use crate::front::visit::data::StepResult;
-use crate::front::visit::menu::icon;
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
-use crate::rows::{CheckedRow, labelled_fields, parse_money};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
+use crate::front::visit::steps::row_card::{row_card, saturating_u16};
+use crate::rows::parse_money;
 
 /// Rows chosen so far.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl StepState for Choose {
             return self.finish(context);
         }
         let Some(Step::Choose { from, max, .. }) = context.progress.current_step() else {
-            return leave_by(intent);
+            return back_by(intent);
         };
         let rows = context.progress.rows_of_step(from).len();
         if let Intent::ToggleRow(at) = intent {
@@ -43,12 +43,12 @@ impl StepState for Choose {
             // Elder pages hold fewer rows, so a page number does not carry over.
             self.page = 0;
         }
-        leave_by(intent)
+        back_by(intent)
     }
 
     fn content(&self, view: StepView<'_>) -> ViewContent {
         let (method, progress) = (view.data.identification_method, view.progress);
-        let Some(Step::Choose { from, title, show, max, .. }) = progress.current_step() else {
+        let Some(Step::Choose { id, from, title, show, max }) = progress.current_step() else {
             return nothing_found(method, "");
         };
         let rows = progress.rows_of_step(from);
@@ -59,25 +59,44 @@ impl StepState for Choose {
             .enumerate()
             .skip(self.page * size)
             .take(size)
-            .filter_map(|(at, row)| row_card(view, from, show, row, at, self.chosen.contains(&at)))
+            .filter_map(|(at, row)| {
+                Some(RowCard { chosen: self.chosen.contains(&at), ..row_card(view, from, show, (at, row))? })
+            })
             .collect();
-        let sum = Money::sum(self.chosen.iter().filter_map(|at| rows.get(*at)).filter_map(|row| {
-            let declared = progress.doc.answer_schema(from)?;
-            let name = declared.iter().find(|(_, field)| field.kind() == AnswerFieldType::Money)?.0;
-            parse_money(row.get(name)?)
-        }));
-        let summary = Text::With(TextId::RowsSummary, vec![self.chosen.len().to_string()]);
-        let mut go = action(TextId::RowsGo, true, Intent::Primary);
+        let declared = progress.doc.answer_schema(from);
+        let money = declared
+            .and_then(|fields| fields.iter().find(|(_, field)| field.kind() == AnswerFieldType::Money))
+            .map(|(name, _)| name);
+        // Rows without an amount are no bills.
+        let (chosen_id, max_id) = match money {
+            Some(_) => (TextId::RowsSummary, TextId::RowsMax),
+            None => (TextId::RowsSummaryItems, TextId::RowsMaxItems),
+        };
+        let summary = Text::With(chosen_id, vec![self.chosen.len().to_string()]);
+        let summary = match money {
+            Some(money) => {
+                let chosen = self.chosen.iter().filter_map(|at| rows.get(*at));
+                let sum = Money::sum(chosen.filter_map(|row| parse_money(row.get(money)?)));
+                Some((summary, sum.unwrap_or_default().to_string()))
+            }
+            // The one row is marked: that says all.
+            None if *max == 1 => None,
+            None => Some((summary, String::new())),
+        };
+        let pays =
+            progress.doc.steps.iter().any(|step| matches!(step, Step::Pay { items, .. } if items == id));
+        let go = if pays { TextId::RowsGo } else { TextId::AskNext };
+        let mut go = action(go, true, Intent::Primary);
         go.enabled = !self.chosen.is_empty();
         let full = Banner {
             tone: Tone::Note,
             icon: Icon::Help,
-            title: Text::With(TextId::RowsMax, vec![max.to_string()]),
+            title: Text::With(max_id, vec![max.to_string()]),
             detail: None,
         };
         let body = Body::Rows(Rows {
             rows: cards,
-            summary: Some((summary, sum.unwrap_or_default().to_string())),
+            summary,
             page: (pages > 1)
                 .then(|| Page { index: saturating_u16(self.page), count: saturating_u16(pages) }),
         });
@@ -93,6 +112,11 @@ impl StepState for Choose {
 impl Choose {
     fn toggle(&mut self, at: usize, rows: usize, max: usize) {
         self.is_full = false;
+        if max == 1 && at < rows {
+            // Another row takes the place of the one chosen before.
+            self.chosen = BTreeSet::from([at]);
+            return;
+        }
         if at >= rows || self.chosen.remove(&at) {
             return;
         }
@@ -114,35 +138,4 @@ impl Choose {
         context.progress.results.insert(id, StepResult::Chosen(self.chosen.iter().copied().collect()));
         StepFlow::Next
     }
-}
-
-fn row_card(
-    view: StepView<'_>,
-    from: &str,
-    show: &[String],
-    row: &CheckedRow,
-    at: usize,
-    chosen: bool,
-) -> Option<RowCard> {
-    let declared = view.progress.doc.answer_schema(from)?;
-    let fields = || labelled_fields(row, show, declared, view.data.lang);
-    let mut words = fields().filter(|(_, kind, _)| *kind != AnswerFieldType::Money);
-    let title = words.next().map(|(_, _, value)| value)?;
-    let mut rest: Vec<String> = words.map(|(_, _, value)| value).collect();
-    if let Some(payee) = row.get("payee") {
-        rest.insert(0, payee.to_string());
-    }
-    let amount = fields().find(|(_, kind, _)| *kind == AnswerFieldType::Money).map(|(.., value)| value);
-    Some(RowCard {
-        icon: icon(&view.progress.doc),
-        title: Text::Data(title),
-        detail: (!rest.is_empty()).then(|| Text::Data(rest.join(" · "))),
-        amount,
-        chosen,
-        intent: Intent::ToggleRow(saturating_u16(at)),
-    })
-}
-
-fn saturating_u16(number: usize) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
 }

@@ -1,6 +1,6 @@
 //! Step kind `print`: data that was shown, on paper. The receipt of a payment is issued when its order is settled, not here.
 
-use contract::{AnswerField, PrintForm, Receipt, ReceiptId, ReceiptLine, Step};
+use contract::{AnswerField, Bilingual, PrintForm, Receipt, ReceiptId, ReceiptLine, Step};
 use view::{Body, FooterButton, Gesture, Intent, Outcome, OutcomeKind, TextId};
 
 use crate::components::Status;
@@ -9,6 +9,7 @@ use crate::content::{
     receipt_code,
 };
 use crate::durable::PrintState;
+use crate::front::visit::data::{Progress, StepResult};
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, close_by};
 use crate::mask;
 use crate::printing::NewReceipt;
@@ -109,6 +110,13 @@ pub(super) fn receipt_content(
     }
 }
 
+/// What happens next with a submission.
+fn submitted_words<'a>(progress: &'a Progress, step: &str) -> Option<&'a Bilingual> {
+    progress.doc.steps.iter().find_map(|other| {
+        if let Step::Submit { id, done, .. } = other { (id == step).then_some(done) } else { None }
+    })
+}
+
 /// The printout of data that the service fetched, and its form.
 fn printout(context: &StepContext<'_, '_>, receipt: ReceiptId) -> Option<(PrintForm, Receipt)> {
     let (setup, progress, lang) = (&context.components.setup, &context.progress, context.data.lang);
@@ -124,6 +132,15 @@ fn printout(context: &StepContext<'_, '_>, receipt: ReceiptId) -> Option<(PrintF
         ReceiptLine::Rule,
     ];
     for step in with {
+        if let Some(StepResult::Submitted(submission)) = progress.results.get(step) {
+            let number = submission.number(setup.kiosk);
+            lines.push(pair(setup, lang, TextId::SubmissionNumber, number));
+            let matter = in_language(&progress.doc.title, lang).to_owned();
+            lines.push(pair(setup, lang, TextId::SubmissionMatter, matter));
+            if let Some(done) = submitted_words(progress, step) {
+                lines.push(ReceiptLine::Text(in_language(done, lang).to_owned()));
+            }
+        }
         let declared = progress.doc.answer_schema(step);
         for row in progress.rows_of_step(step) {
             for field in show {

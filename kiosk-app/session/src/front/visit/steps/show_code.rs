@@ -4,7 +4,7 @@ use contract::Step;
 use view::{Body, Intent, Scan, TextId};
 
 use crate::content::{ViewContent, action, nothing_found, service_footer};
-use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, leave_by};
+use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
 
 /// The code is shown.
 struct ShowCode;
@@ -15,7 +15,7 @@ pub(super) fn enter() -> Entered {
 
 impl StepState for ShowCode {
     fn on_touch(&mut self, _: &mut StepContext<'_, '_>, intent: Intent) -> StepFlow {
-        if intent == Intent::Primary { StepFlow::Next } else { leave_by(intent) }
+        if intent == Intent::Primary { StepFlow::Next } else { back_by(intent) }
     }
 
     fn is_using_phone(&self) -> bool {

@@ -1,0 +1,9 @@
+//! Tests of the departments without HTTP, at given times.
+
+mod contract;
+mod effects;
+mod fixture;
+mod payments;
+mod queries;
+mod submissions;
+mod tickets;
