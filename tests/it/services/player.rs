@@ -113,6 +113,24 @@ impl Player {
         ))
     }
 
+    /// Plays a visit whose link is lost after signing in; then the link is back, and the department gets what was submitted.
+    pub(crate) fn visit_without_link(&mut self, service: &str, visit: &Visit) -> Result<(), String> {
+        self.sign_in(&visit.resident, visit.sign_in)?;
+        self.world.kiosks[KIOSK].online = false;
+        self.open(service, visit.sign_in)?;
+        for act in visit.acts()? {
+            self.act(&act).map_err(|failure| format!("{act:?}: {failure}"))?;
+        }
+        self.leave()?;
+        let delivered = |player: &Self| player.world.city.departments.submissions().unwrap().len();
+        if delivered(self) != 0 {
+            return Err("it was delivered without a link".to_owned());
+        }
+        self.world.kiosks[KIOSK].online = true;
+        self.world.pass(BETWEEN_MS);
+        if delivered(self) == 1 { Ok(()) } else { Err("it was not delivered once".to_owned()) }
+    }
+
     fn says_that_it_failed(&self) -> bool {
         self.view().is_some_and(|view| {
             let is_failure = |kind| matches!(kind, OutcomeKind::NotDone | OutcomeKind::Unknown);
