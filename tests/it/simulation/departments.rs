@@ -53,7 +53,7 @@ fn texts(folder: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The water department: its bills, and nothing else.
+/// The water department: its bills, and what can be submitted to it.
 fn water<'a>(residents: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::from(
         r#"name = { zh = "渝水供水有限公司", en = "Yushui Water" }
@@ -64,6 +64,7 @@ key = "bill"
 amount = "amount"
 "#,
     );
+    let submission = "[[submission]]\noperation = \"water.phone\"\nnumber = \"W$number()\"\n";
     for resident in residents {
         for number in 0..BILLS {
             let (year, month, amount) = (2010 + number / 12, 1 + number % 12, number * 100 + 1);
@@ -75,7 +76,7 @@ amount = "amount"
             .unwrap();
         }
     }
-    text
+    text + submission
 }
 
 /// The operations that the platform knows.

@@ -126,6 +126,11 @@ fn on_answer(
     submission: &str,
     answer: Option<DepartmentAnswer>,
 ) -> Result<PlatformReply, RequestError> {
+    if answer.as_ref().is_some_and(|answer| answer.status == 404) {
+        let what = "the department does not know the submission's operation, or not the submission: it is asked again; compare the \
+                    adapter with the department's file in `operations`";
+        record_incident(context.tx, &format!("submission {submission}"), what, to_ms_column(context.now))?;
+    }
     match answer.and_then(|answer| parse_answer(&answer)) {
         Some(ParsedState { state: SubmissionState::Conflict, .. }) => {
             let what = "the department has another submission with this id: compare the kiosk's record with the department's case";

@@ -294,6 +294,8 @@ fn answer_without_a_state_is_asked_for_again() {
         answer_submissions(&mut city, status, body);
         city.advance(600_000);
         assert_eq!(targets(&city.platform.due_calls(city.now)), ["/submissions"], "{status} {body}");
+        let is_incident = city.page("/admin").1.contains("does not know the submission&#39;s operation");
+        assert_eq!(is_incident, status == 404, "{status} {body}");
     }
 }
 
