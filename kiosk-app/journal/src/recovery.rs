@@ -123,7 +123,9 @@ impl<D: Disk> Recovery<'_, D> {
                 Some(_) | None => Ok((head, rest, snapshot)),
             });
             match decoded {
-                Err(error) if is_newest && is_cut(&error) => self.discard_unfinished(&name, &bytes),
+                Err(error) if is_newest && is_cut(&error) && !self.has_intact_unit(&bytes) => {
+                    self.discard_unfinished(&name, &bytes);
+                }
                 Ok((head, rest, snapshot)) => {
                     let units = snapshot.as_ref().map_or(rest, |snapshot| snapshot.units).to_vec();
                     let mut first_units = 0;
@@ -264,6 +266,12 @@ impl<D: Disk> Recovery<'_, D> {
         let previous = end.map(|end| end.head());
         let Self { report, damaged, next_ordinal, .. } = self;
         Recovered { segments, state, resume, previous, report, damaged, next_ordinal }
+    }
+
+    /// Whether a unit of the segment can be read somewhere: it was finished, and a length in it has rotted.
+    fn has_intact_unit(&self, bytes: &[u8]) -> bool {
+        let head = segment::decode_head(bytes, &self.config.wrap_key);
+        head.is_ok_and(|(head, rest)| head.intact_unit_follows(rest))
     }
 
     /// Notes a segment of which nothing can be read.

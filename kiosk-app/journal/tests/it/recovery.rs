@@ -39,6 +39,30 @@ fn cut(disk: &mut FaultyDisk, name: &str, length: usize) {
     disk.sync(name).unwrap();
 }
 
+/// A rotten length of the snapshot looks like a file that ends too early. What follows it shows that the segment was finished.
+#[test]
+fn rotten_bit_of_a_finished_segment_is_no_cut() {
+    let (mut journal, _) = open(FaultyDisk::new(), 1);
+    for visit in 11..=13 {
+        journal.append(&[entry(visit)], NOW, &mut entropy(visit)).unwrap();
+    }
+    let mut disk = journal.into_parts().0;
+    let (mut journal, _) = open(disk, 2);
+    for visit in 1..=3 {
+        journal.append(&[entry(visit)], NOW, &mut entropy(100 + visit)).unwrap();
+    }
+    let head = journal.head();
+    disk = journal.into_parts().0;
+    let name = segment_names(&mut disk).pop().unwrap();
+    for at in 0..disk.file_len(&name) {
+        let mut rotten = disk.backup();
+        rotten.flip_bit(&name, at);
+        let (journal, report) = open(rotten, 3);
+        // Only the last unit may be taken for an unfinished write; the record of the opening is in its place.
+        assert!(report.new_epoch || journal.head().seq >= head.seq, "byte {at}: {report:?}");
+    }
+}
+
 #[test]
 fn segment_cut_while_it_was_begun_costs_nothing() {
     let shared = with_one_visit();
