@@ -211,16 +211,25 @@ impl BenchClient {
         timeout: Duration,
         fits: impl Fn(&A11yElement) -> bool,
     ) -> Result<A11yElement> {
-        let mut screen = Vec::new();
+        // A text may be shown for less time than a stalled machine takes to read the screen once.
+        let mut screens: Vec<Vec<String>> = Vec::new();
+        let (mut longest, mut reads) = (Duration::ZERO, 0_u32);
         wait_until(wanted, timeout, || {
-            screen = self.a11y.elements()?;
+            let started = Instant::now();
+            let screen = self.a11y.elements()?;
+            (longest, reads) = (longest.max(started.elapsed()), reads + 1);
+            let labels: Vec<String> = screen.iter().map(|seen| seen.label.clone()).collect();
+            if screens.last() != Some(&labels) {
+                screens.push(labels);
+            }
             let mut fitting = screen.iter().filter(|seen| fits(seen));
             let first = fitting.clone().next();
             Ok(fitting.find(|seen| seen.is_button).or(first).cloned())
         })
         .with_context(|| {
-            let labels: Vec<&str> = screen.iter().map(|seen| seen.label.as_str()).collect();
-            format!("the screen did not show {wanted}; it showed: {}", labels.join(" | "))
+            let shown: Vec<String> = screens.iter().map(|labels| labels.join(" | ")).collect();
+            let reads = format!("{reads} times, each in at most {} ms", longest.as_millis());
+            format!("the screen, read {reads}, did not show {wanted}; it showed: {}", shown.join(" → "))
         })
     }
 

@@ -165,5 +165,6 @@ fn identified() -> IdentifyAnswer {
         id_number: ID_NUMBER.into(),
         evidence: Evidence::CardRead,
         level: Level::Recognised,
+        names: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroize;
 
 use crate::bilingual::Bilingual;
 use crate::code::{IssuerKeys, SignedStatement};
+use crate::entry::AdmissionSubject;
 use crate::evidence::{Evidence, Level};
 use crate::id::{ConsentId, KioskId, Pseudonym, TicketId, VisitId};
 use crate::names::CardName;
@@ -116,6 +117,11 @@ pub struct IdentifyAnswer {
     /// The level that results from this evidence.
     #[zeroize(skip)]
     pub level: Level,
+    /// For a gate: the newest names under which it may know the resident without asking, at most [`GATE_NAMES_MAX`]: cards, and
+    /// holders of codes in force. Empty for other kiosks.
+    #[zeroize(skip)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<AdmissionSubject>,
 }
 
 /// More evidence for a visit that is open.

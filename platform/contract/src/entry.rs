@@ -3,7 +3,7 @@
 //! Entries name residents by [`Pseudonym`] only. The personal data on a receipt is masked before it enters an
 //! entry.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::evidence::{Evidence, IdentificationMethod, Level};
 use crate::id::{ConsentId, OrderId, Pseudonym, ReceiptId, SubmissionId, TicketId, VisitId};
@@ -37,6 +37,20 @@ pub enum AdmissionSubject {
     Holder(CodeHolder),
     /// A card that the gate's own PSAM authenticated while there was no link.
     Card(CardName),
+}
+
+/// Reads the names of an admission: a list, or one name.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AdmissionSubject>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        List(Vec<AdmissionSubject>),
+        One(AdmissionSubject),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::List(names) => names,
+        Names::One(name) => vec![name],
+    })
 }
 
 /// Why a visit ended.
@@ -134,9 +148,10 @@ pub enum Entry {
         visit: VisitId,
         /// The admitted person, under the name that this gate's records can use.
         who: AdmissionSubject,
-        /// Another name of the same person, by which the gate knows it without a link. Not in records of version 1.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        also: Option<AdmissionSubject>,
+        /// Other names of the same person, so that a phone and a card admit one person. Not in records of version 1; the first
+        /// records of version 2 have one name instead of a list.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+        also: Vec<AdmissionSubject>,
         /// The evidence that the admission is based on.
         evidence: Evidence,
         /// Until when the gate refuses the same subject (anti-passback): the credential cannot be handed back and
@@ -478,7 +493,7 @@ mod tests {
                 Entry::Admitted {
                     visit,
                     who: AdmissionSubject::Holder(holder),
-                    also: None,
+                    also: Vec::new(),
                     evidence: Evidence::OfflineCode,
                     until: UnixMs(8),
                     offline: false,
@@ -489,18 +504,24 @@ mod tests {
                 Entry::Admitted {
                     visit,
                     who: AdmissionSubject::Card(CardName::from_identification(&HexBytes([0x50; 16]))),
-                    also: None,
+                    also: vec![AdmissionSubject::Holder(holder)],
                     evidence: Evidence::CardAuthenticated,
                     until: UnixMs(8),
                     offline: true,
                 },
-                r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"card":"70a01bd2f60d4e15"},"evidence":"card-authenticated","until":8,"offline":true}"#,
+                r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"card":"70a01bd2f60d4e15"},"also":[{"holder":"d971e0b38bbf443d"}],"evidence":"card-authenticated","until":8,"offline":true}"#,
             ),
             (
                 Entry::ClockSynchronised { platform: UnixMs(9), offset_ms: -2 },
                 r#"{"entry":"clock-heard","platform":9,"offset_ms":-2}"#,
             ),
         ];
+        let one_name = r#"{"entry":"admitted","visit":"00000000000000000000000000000002","who":{"card":"70a01bd2f60d4e15"},"also":{"holder":"d971e0b38bbf443d"},"evidence":"card-authenticated","until":8,"offline":true}"#;
+        assert!(
+            golden
+                .iter()
+                .any(|(entry, _)| Entry::decode(one_name.as_bytes()).is_ok_and(|read| read == *entry))
+        );
         for (entry, body) in golden {
             assert_eq!(String::from_utf8(entry.encode()).unwrap(), body);
             assert_eq!(Entry::decode(body.as_bytes()).unwrap(), entry);

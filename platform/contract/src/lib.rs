@@ -80,7 +80,9 @@ pub use licence::{
     ItemMask, LICENCE_LIST, LicenceItem, LicenceKind, LicenceProblem, LicenceValidity, TrustLevel,
     WatermarkPart, licence_of_operation,
 };
-pub use limits::{ADMISSIONS_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS};
+pub use limits::{
+    ADMISSIONS_MAX, GATE_NAMES_MAX, RECORD_BYTES_MAX, USED_CODE_KEPT_MS, USED_CODES_MAX, VISIT_KEY_TTL_MS,
+};
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
 pub use operation::{

@@ -16,3 +16,6 @@ pub const USED_CODES_MAX: usize = 4096;
 /// Admissions at most: a gate that holds this many admits nobody until one expires. More than any gate admits within its
 /// anti-passback time.
 pub const ADMISSIONS_MAX: usize = 4096;
+/// Other names of one resident that a gate is given at most: more than a phone gets certificates a day, each of which is a name.
+/// Most residents have two or three.
+pub const GATE_NAMES_MAX: usize = 64;

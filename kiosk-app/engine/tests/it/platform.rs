@@ -180,6 +180,7 @@ pub(crate) fn identified(name: &str) -> IdentifyAnswer {
         id_number: "500101199001011239".into(),
         evidence: Evidence::CardRead,
         level: Level::Recognised,
+        names: Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ impl Admissions {
     /// Applies one entry; `now` is the platform's time as far as it is known.
     pub(super) fn apply(&mut self, entry: &Entry, now: UnixMs) {
         if let Entry::Admitted { who, also, until, .. } = entry {
-            for name in [Some(who), also.as_ref()].into_iter().flatten() {
+            for name in std::iter::once(who).chain(also) {
                 self.insert(*name, *until, now);
             }
         }
@@ -29,11 +29,11 @@ impl Admissions {
         self.0.push((who, until));
     }
 
-    /// Whether somebody may be admitted who has these names: nobody who was admitted just before (防折返), and nobody at the
+    /// Whether somebody with these names may be admitted: nobody who was admitted just before (防折返), and nobody at the
     /// limit.
-    pub(crate) fn is_free(&self, who: AdmissionSubject, also: Option<AdmissionSubject>, now: UnixMs) -> bool {
+    pub(crate) fn is_free(&self, names: &[AdmissionSubject], now: UnixMs) -> bool {
         let mut kept = self.0.iter().filter(|(_, until)| *until > now);
-        let is_known = kept.clone().any(|(name, _)| *name == who || also == Some(*name));
+        let is_known = kept.clone().any(|(name, _)| names.contains(name));
         !is_known && kept.nth(ADMISSIONS_MAX - 1).is_none()
     }
 

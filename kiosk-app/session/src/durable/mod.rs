@@ -202,7 +202,7 @@ mod tests {
         let admitted = |alias: &[u8; 8], until| Entry::Admitted {
             visit: VisitId::from_entropy(1),
             who: AdmissionSubject::Holder(CodeHolder::from_alias(alias)),
-            also: None,
+            also: Vec::new(),
             evidence: contract::Evidence::OfflineCode,
             until: UnixMs(until),
             offline: true,
@@ -220,7 +220,7 @@ mod tests {
         let admitted = |number: usize, until| Entry::Admitted {
             visit: VisitId::from_entropy(1),
             who: AdmissionSubject::Holder(CodeHolder::from_alias(&number.to_be_bytes())),
-            also: None,
+            also: Vec::new(),
             evidence: contract::Evidence::OfflineCode,
             until: UnixMs(until),
             offline: true,

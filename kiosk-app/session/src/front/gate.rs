@@ -3,7 +3,7 @@
 
 use contract::{
     AdmissionSubject, CardAuthRequest, CardChallenge, CardEvidence, CardName, CloseReason, Entry, Evidence,
-    IdentifyRequest, PresentedCredential, ProblemCode, VisitId,
+    GATE_NAMES_MAX, IdentifyRequest, PresentedCredential, ProblemCode, VisitId,
 };
 use view::{Body, GateSign, Lang, Light, TextId, Theme};
 
@@ -31,7 +31,8 @@ pub(crate) struct Gate {
     pub(crate) theme: Theme,
     sign: Option<ShownVerdict>,
     pending: Option<PendingRequest>,
-    last_admitted: Option<(AdmissionSubject, MonotonicMs)>,
+    /// The names of the person who was admitted last, and when.
+    last_admitted: Option<(Vec<AdmissionSubject>, MonotonicMs)>,
     /// Count of verdicts since the start, so that two equal verdicts in a row are distinct views.
     pub(crate) verdicts: u64,
 }
@@ -97,14 +98,8 @@ impl Gate {
         let visit = accepted.visit;
         match accepted.verified {
             Some(verified) => {
-                self.admit(
-                    components,
-                    turn,
-                    visit,
-                    AdmissionSubject::Holder(verified.holder),
-                    None,
-                    verified.evidence,
-                );
+                let who = AdmissionSubject::Holder(verified.holder);
+                self.admit(components, turn, visit, who, Vec::new(), verified.evidence);
                 turn.record(Entry::VisitClosed { visit, reason: CloseReason::Exit });
             }
             None => self.request_identification(
@@ -192,7 +187,8 @@ impl Gate {
             return self.show_stop_sign(components, turn, VisitRefusal::CardStopped.texts().0);
         }
         let visit = VisitId::from_entropy(turn.next_u128());
-        self.admit(components, turn, visit, AdmissionSubject::Card(card), None, Evidence::CardAuthenticated);
+        let who = AdmissionSubject::Card(card);
+        self.admit(components, turn, visit, who, Vec::new(), Evidence::CardAuthenticated);
     }
 
     fn refuse(&mut self, components: &Components, turn: &mut Turn<'_>, refusal: VisitRefusal) {
@@ -276,16 +272,13 @@ impl Gate {
         answer: Result<WorkAnswer, Failure>,
     ) {
         match answer {
-            Ok(WorkAnswer::Identified(identified)) => {
+            Ok(WorkAnswer::Identified(mut identified)) => {
                 let evidence = limit_to_observed(identified.evidence, authenticated);
-                self.admit(
-                    components,
-                    turn,
-                    visit,
-                    AdmissionSubject::Resident(identified.resident),
-                    card,
-                    evidence,
-                );
+                let who = AdmissionSubject::Resident(identified.resident);
+                let mut names = std::mem::take(&mut identified.names);
+                names.truncate(GATE_NAMES_MAX);
+                names.extend(card.filter(|card| !names.contains(card)));
+                self.admit(components, turn, visit, who, names, evidence);
             }
             Ok(
                 WorkAnswer::CallAnswered(_)
@@ -332,35 +325,36 @@ impl Gate {
         components.start_card_work(turn, CardWork::Authenticate(authority));
     }
 
-    /// Admits the holder unless already admitted. `also`: second name of the same holder, by which it is known without
-    /// a link.
+    /// Admits the holder unless already admitted under one of these names. `also`: other names of the same holder, by which
+    /// the gate knows the holder without asking the platform.
     fn admit(
         &mut self,
         components: &Components,
         turn: &mut Turn<'_>,
         visit: VisitId,
         who: AdmissionSubject,
-        also: Option<AdmissionSubject>,
+        also: Vec<AdmissionSubject>,
         evidence: Evidence,
     ) {
         let Some(rules) = components.setup.gate_rules else { return };
         let now = components.status(turn).estimated_time();
-        if !turn.durable().admissions().is_free(who, also, now) {
+        let names: Vec<AdmissionSubject> = std::iter::once(who).chain(also.iter().copied()).collect();
+        if !turn.durable().admissions().is_free(&names, now) {
             return self.show_stop_sign(components, turn, TextId::GatePassback);
         }
         let until = now.plus_ms(u64::from(rules.passback_s) * 1000);
         let offline = !components.online;
         turn.record(Entry::Admitted { visit, who, also, evidence, until, offline });
-        self.last_admitted = Some((who, turn.now.mono));
+        self.last_admitted = Some((names, turn.now.mono));
         self.show_verdict(components, turn, GateVerdict::Go);
     }
 
     /// True for a code of the resident who was just admitted: the phone renews its code every few seconds.
     fn is_repeat_of_last_admitted(&self, parsed: &ParsedCode, turn: &Turn<'_>) -> bool {
-        let (Some((last, at)), Some(verified)) = (self.last_admitted, parsed.verified) else {
+        let (Some((names, at)), Some(verified)) = (&self.last_admitted, parsed.verified) else {
             return false;
         };
-        last == AdmissionSubject::Holder(verified.holder)
+        names.contains(&AdmissionSubject::Holder(verified.holder))
             && turn.now.mono.0.saturating_sub(at.0) < REPEAT_IGNORED_MS
     }
 

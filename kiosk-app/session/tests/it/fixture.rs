@@ -494,6 +494,7 @@ pub(crate) fn identified(evidence: Evidence) -> IdentifyAnswer {
         id_number: ID_NUMBER.into(),
         evidence,
         level: Level::Recognised,
+        names: Vec::new(),
     }
 }
 

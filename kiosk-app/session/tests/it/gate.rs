@@ -16,6 +16,12 @@ use crate::codes::{DAY, Phone, card_revocations, code_trust_event};
 use crate::fixture::{Fixture, WALL, code, evidence, identified, setup_with_codes};
 
 fn gate_with(open: Durable) -> Fixture {
+    let mut fixture = gate_without_code_trust(open);
+    fixture.event(code_trust_event(&[]));
+    fixture
+}
+
+fn gate_without_code_trust(open: Durable) -> Fixture {
     let mut setup = Arc::into_inner(setup_with_codes()).unwrap();
     setup.profile = SiteProfile::Gate;
     setup.equipment = Equipment { code_reader: true, card_reader: true, ..Equipment::default() };
@@ -23,7 +29,6 @@ fn gate_with(open: Durable) -> Fixture {
     let mut fixture = Fixture::set_up(Arc::new(setup), open);
     fixture.event(Event::DeviceStateChanged(DeviceKind::CodeReader, DeviceState::Ready));
     fixture.event(Event::ClockSynchronised(0));
-    fixture.event(code_trust_event(&[]));
     fixture
 }
 
@@ -227,6 +232,56 @@ fn gate_anti_passback_holds_across_link_changes() {
     ));
     assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
     assert_eq!(admitted(&fixture), [AdmissionSubject::Card(card())]);
+}
+
+#[test]
+fn gate_knows_one_person_by_card_and_phone() {
+    let phone = Phone::new(3);
+    let names = || vec![AdmissionSubject::Card(card()), AdmissionSubject::Holder(phone.holder)];
+    let answer_pending = |fixture: &mut Fixture, evidence| {
+        let (ticket, _) = fixture.pending_work();
+        let mut answer = identified(evidence);
+        answer.names = names();
+        fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Identified(answer))));
+    };
+    let refused = (Light::Stop, TextId::GatePassback.into());
+
+    let mut by_card = gate();
+    by_card.event(Event::LinkChanged(true));
+    by_card.event(card_read(true));
+    answer_pending(&mut by_card, Evidence::CardAuthenticated);
+    assert_eq!(sign(&by_card).0, Light::Go);
+    by_card.wait(11_000);
+    by_card.event(phone.shows_code(WALL + 11_000));
+    assert_eq!(sign(&by_card), refused, "the phone of the card's holder");
+
+    let mut by_phone = gate();
+    by_phone.event(Event::LinkChanged(true));
+    by_phone.event(phone.shows_code(WALL));
+    assert_eq!(sign(&by_phone).0, Light::Go);
+    by_phone.event(card_read(true));
+    answer_pending(&mut by_phone, Evidence::CardAuthenticated);
+    assert_eq!(sign(&by_phone), refused, "the card of the phone's holder");
+}
+
+#[test]
+fn gate_knows_phone_that_platform_had_to_verify() {
+    // A gate that was just started has not received what codes are judged by: the platform is asked.
+    let (mut fixture, phone) = (gate_without_code_trust(Durable::default()), Phone::new(3));
+    fixture.event(Event::LinkChanged(true));
+    fixture.event(phone.shows_code(WALL));
+    let (ticket, _) = fixture.pending_work();
+    let mut answer = identified(Evidence::OfflineCode);
+    answer.names = vec![AdmissionSubject::Holder(phone.holder)];
+    fixture.event(Event::WorkAnswered(ticket, Ok(WorkAnswer::Identified(answer))));
+    assert_eq!(sign(&fixture).0, Light::Go);
+    fixture.event(code_trust_event(&[]));
+    fixture.wait(4_000);
+    fixture.event(phone.shows_code(WALL + 4_000));
+    assert_eq!(sign(&fixture).0, Light::Ready, "the phone is still in front of the reader");
+    fixture.wait(8_000);
+    fixture.event(phone.shows_code(WALL + 12_000));
+    assert_eq!(sign(&fixture), (Light::Stop, TextId::GatePassback.into()));
 }
 
 #[test]

@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS code_aliases (
     revoked   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS code_aliases_by_holder ON code_aliases (holder);
+CREATE INDEX IF NOT EXISTS code_aliases_by_resident ON code_aliases (resident, ends_ms);
 -- I5: an offline code is accepted once, by alias and time step.
 CREATE TABLE IF NOT EXISTS code_moments (
     resident INTEGER NOT NULL,

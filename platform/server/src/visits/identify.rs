@@ -1,8 +1,9 @@
 //! Identifies the holder of a card, ID card or code, and opens the visit at the platform.
 
 use contract::{
-    CardEvidence, CardStatus, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, Level,
-    PresentedCredential, ProblemCode, Pseudonym, VISIT_KEY_TTL_MS, VisitId, VisitKey, sm3, to_hex,
+    AdmissionSubject, CardEvidence, CardName, CardStatus, Evidence, GATE_NAMES_MAX, IdCardEvidence,
+    IdentifyAnswer, IdentifyRequest, Level, PresentedCredential, ProblemCode, Pseudonym, SiteProfile,
+    VISIT_KEY_TTL_MS, VisitId, VisitKey, sm3, to_hex,
 };
 use resident_code::Code;
 use rusqlite::{OptionalExtension as _, params};
@@ -155,6 +156,7 @@ fn identified_answer(
         |row| row.get(0),
     )?;
     let pseudonym = find_or_insert_pseudonym(context, kiosk, resident)?;
+    let names = if kiosk.profile == SiteProfile::Gate { gate_names(context, resident)? } else { Vec::new() };
     let answer = context.tx.query_row(
         "SELECT key, name, id_number, evidence, level FROM visits JOIN residents USING (resident)
          WHERE device = ?1 AND visit = ?2",
@@ -167,10 +169,34 @@ fn identified_answer(
                 id_number: row.get(2)?,
                 evidence: from_json_column(&row.get::<_, String>(3)?)?,
                 level: from_json_column(&row.get::<_, String>(4)?)?,
+                names,
             })
         },
     )?;
     Ok(answer)
+}
+
+/// Names under which a gate may know a resident without asking: the cards in force, and the holders of the newest codes.
+/// Without them, a card and a phone of one person would admit two.
+fn gate_names(context: &RequestContext<'_>, resident: i64) -> rusqlite::Result<Vec<AdmissionSubject>> {
+    let mut cards =
+        context.tx.prepare("SELECT identification FROM cards WHERE resident = ?1 AND standing = ?2")?;
+    let cards = cards.query_map(params![resident, to_json_column(&CardStatus::InForce)], |row| {
+        let identification: String = row.get(0)?;
+        Ok(identification.parse().ok().map(|bytes| CardName::from_identification(&bytes)))
+    })?;
+    let cards: Vec<Option<CardName>> = cards.collect::<rusqlite::Result<_>>()?;
+    let mut codes = context.tx.prepare(
+        "SELECT holder FROM code_aliases WHERE resident = ?1 AND ends_ms > ?2 AND revoked = 0
+         ORDER BY issued_ms DESC, alias",
+    )?;
+    let codes = codes.query_map(params![resident, to_ms_column(context.now)], |row| {
+        let holder: String = row.get(0)?;
+        Ok(holder.parse().ok().map(AdmissionSubject::Holder))
+    })?;
+    let codes = codes.take(GATE_NAMES_MAX).collect::<rusqlite::Result<Vec<Option<AdmissionSubject>>>>()?;
+    let cards = cards.into_iter().flatten().map(AdmissionSubject::Card);
+    Ok(cards.chain(codes.into_iter().flatten()).take(GATE_NAMES_MAX).collect())
 }
 
 /// Finds the resident of a card. All data read from the card must match the card-holder base.

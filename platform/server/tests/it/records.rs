@@ -507,7 +507,7 @@ fn admission_with_revoked_card_becomes_an_incident() {
     let admitted = |visit| Entry::Admitted {
         visit: VisitId::from_entropy(visit),
         who: AdmissionSubject::Card(card.card_name().unwrap()),
-        also: None,
+        also: Vec::new(),
         evidence: Evidence::CardAuthenticated,
         until: UnixMs(0),
         offline: true,
