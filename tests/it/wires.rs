@@ -8,6 +8,7 @@ mod gate;
 mod id_reader;
 mod missions;
 mod printer;
+mod publication;
 
 use std::env;
 

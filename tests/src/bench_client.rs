@@ -19,6 +19,8 @@ use crate::screen_text::{ScreenText, ScreenTexts, TextPattern};
 const TEXT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a button of the menu is looked for before the next place is tried.
 const TILE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How many of the last screens an error says.
+const SCREENS_SAID: usize = 3;
 /// More pages than any list of the menu has.
 const MENU_PAGES_MAX: usize = 8;
 
@@ -141,19 +143,31 @@ impl BenchClient {
     /// # Errors
     /// When the menu does not have it, or the bench does not answer.
     pub fn open_service(&self, service: &'static str) -> Result<()> {
-        let tile = ScreenText::Service(service);
+        self.open_tile(&ScreenText::Service(service), service)
+    }
+
+    /// Opens a service that is not among the repository's, by its title; it is in the same scene as the service `beside`.
+    ///
+    /// # Errors
+    /// When the menu does not have it, or the bench does not answer.
+    pub fn open_service_titled(&self, title: &str, beside: &'static str) -> Result<()> {
+        self.open_tile(&ScreenText::data(title), beside)
+    }
+
+    /// Opens a tile of the menu, which is in the scene of this service.
+    fn open_tile(&self, tile: &ScreenText, in_scene_of: &'static str) -> Result<()> {
         self.wait_for_text(TextId::MenuTitle)?;
-        if self.tap_if_shown(&tile)? {
+        if self.tap_if_shown(tile)? {
             return Ok(());
         }
-        let scene = self.texts.scene_of(service)?;
+        let scene = self.texts.scene_of(in_scene_of)?;
         if !self.tap_if_shown(&scene)? {
             self.tap_button(TextId::MenuMore)?;
             self.tap_button(scene)?;
         }
         let further = [TextId::MenuLookups, TextId::MenuMore, TextId::RowsNext].map(ScreenText::Fixed);
         for _ in 0..MENU_PAGES_MAX {
-            if self.tap_if_shown(&tile)? {
+            if self.tap_if_shown(tile)? {
                 return Ok(());
             }
             for button in &further {
@@ -162,7 +176,7 @@ impl BenchClient {
                 }
             }
         }
-        bail!("the menu does not have the service `{service}`: {:?}", self.visible_texts()?)
+        bail!("the menu does not have {tile:?}: {:?}", self.visible_texts()?)
     }
 
     /// Touches an enabled button whose name contains this text, if it is shown now or soon.
@@ -227,7 +241,8 @@ impl BenchClient {
             Ok(fitting.find(|seen| seen.is_button).or(first).cloned())
         })
         .with_context(|| {
-            let shown: Vec<String> = screens.iter().map(|labels| labels.join(" | ")).collect();
+            let shown: Vec<String> =
+                screens.iter().rev().take(SCREENS_SAID).rev().map(|labels| labels.join(" | ")).collect();
             let reads = format!("{reads} times, each in at most {} ms", longest.as_millis());
             format!("the screen, read {reads}, did not show {wanted}; it showed: {}", shown.join(" → "))
         })

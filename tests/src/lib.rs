@@ -17,6 +17,7 @@ pub mod phone_browser;
 pub mod phone_client;
 pub mod pointer;
 pub mod process;
+pub mod publication;
 pub mod relay_endpoints;
 pub mod repository;
 pub mod rig;

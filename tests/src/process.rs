@@ -102,7 +102,7 @@ impl Drop for ManagedProcess {
     }
 }
 
-/// A server that can be started anew with another value of an option.
+/// A server that can be started anew.
 pub(crate) struct ServerProcess {
     name: String,
     program: OsString,
@@ -127,7 +127,13 @@ impl ServerProcess {
         Ok(server)
     }
 
-    fn restart(&mut self) -> Result<()> {
+    /// Id of its process; `None` while it is not running.
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.child.id())
+    }
+
+    /// Ends the server and starts it again.
+    pub(crate) fn restart(&mut self) -> Result<()> {
         self.process = None;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
@@ -138,15 +144,6 @@ impl ServerProcess {
         })?;
         self.process = Some(process);
         Ok(())
-    }
-
-    /// Ends the server and starts it with this value of an option that it was started with.
-    pub(crate) fn restart_with(&mut self, option: &str, value: &OsStr) -> Result<()> {
-        let at = self.arguments.iter().position(|argument| argument == option);
-        let place = at.and_then(|at| self.arguments.get_mut(at + 1));
-        let place = place.with_context(|| format!("{} was started without {option}", self.name))?;
-        value.clone_into(place);
-        self.restart()
     }
 }
 

@@ -29,8 +29,9 @@ use crate::desktop::{start_display, start_session_bus};
 use crate::link_proxy::{LinkProxy, TlsGateway};
 use crate::pcscd::VPCD_PORT;
 use crate::process::{ManagedProcess, SERVER_START_TIMEOUT, ServerProcess, programs_directory, wait_until};
+use crate::publication::CityFiles;
 use crate::relay_endpoints::RelayEndpoints;
-use crate::repository::{repository, residents_file, services_folder};
+use crate::repository::{repository, residents_file};
 use crate::rig_control::{RigControl, SharedRig, locked};
 use crate::rig_kiosk::{KioskLaunch, KioskProgram, RigKiosk};
 use crate::screen_text::ScreenTexts;
@@ -131,9 +132,12 @@ impl Rig {
         let gateway = TlsGateway::new(ends, File::create(state.join("wire/kiosk-platform"))?);
         let acquirer_link = LinkProxy::start(acquirer)?;
         let platform_link = LinkProxy::start_tls(for_kiosks, gateway)?;
+        let files = CityFiles::copy(&state.join("city"), &programs)?;
         let shared = Arc::new(SharedRig {
+            files,
             pcscd: Mutex::new(None),
             platform_server: Mutex::new(None),
+            department_server: Mutex::new(None),
             platform_link: platform_link.clone(),
             acquirer_link: acquirer_link.clone(),
             platform,
@@ -190,28 +194,36 @@ impl Rig {
         let mut command = self.program_command("kiosk-department");
         command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("departments.db"));
         command.arg("--residents").arg(residents_file());
-        command.arg("--departments").arg(repository().join("assets/departments"));
+        command.arg("--departments").arg(self.shared.files.departments());
         command.arg("--keys").arg(self.city_file("departments"));
         command.arg("--platform").arg(PLATFORM_ID);
         command.arg("--platform-key").arg(self.city_file("department-requests.pub"));
-        self.start_server("departments", command, at)
+        let server = ServerProcess::start("departments", &command, at, &self.log_directory())?;
+        *locked(&self.shared.department_server) = Some(server);
+        Ok(())
     }
 
-    /// The departments as the platform registers them: each with the public key that its program has written.
-    fn departments_toml(&self, at: SocketAddr) -> Result<String> {
-        let mut text = format!("platform = \"{PLATFORM_ID}\"\n");
-        for file in fs::read_dir(self.city_file("departments"))? {
-            let path = file?.path();
-            let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            if path.extension().is_some_and(|extension| extension == "pub") {
-                let key = fs::read_to_string(&path)?;
-                let key = key.trim();
-                text.push_str(&format!(
-                    "\n[[department]]\nid = \"{id}\"\nurl = \"http://{at}/{id}\"\nkey = \"{key}\"\nsealing = \"{key}\"\n"
-                ));
-            }
-        }
-        Ok(text)
+    /// The files that the city publishes.
+    #[must_use]
+    pub fn files(&self) -> &CityFiles {
+        &self.shared.files
+    }
+
+    /// Id of the platform's process.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn platform_process_id(&self) -> Result<u32> {
+        let server = locked(&self.shared.platform_server);
+        server.as_ref().and_then(ServerProcess::process_id).context("the platform is not running")
+    }
+
+    /// Starts the departments anew, with the data files as they are now.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn restart_departments(&self) -> Result<()> {
+        locked(&self.shared.department_server).as_mut().context("the departments are not started")?.restart()
     }
 
     fn start_identity(&mut self) -> Result<()> {
@@ -243,14 +255,16 @@ impl Rig {
         let mut command = self.program_command("kiosk-platform");
         command.arg("--listen").arg(at.to_string()).arg("--db").arg(self.city_file("platform.db"));
         command.arg("--residents").arg(residents_file());
-        command.arg("--services").arg(services_folder());
         command.arg("--tls-listen").arg(for_kiosks.to_string());
         command.arg("--tls-certificate").arg(self.city_file("platform.pem"));
         command.arg("--tls-key").arg(self.city_file("platform.key"));
         command.arg("--kiosk-authority").arg(self.city_file("ca.pem"));
         let envelope = self.city_file("envelope.key");
         command.arg("--envelope-key").arg(format!("{ENVELOPE_KEY_ID}={}", envelope.display()));
-        command.arg("--catalogue-key").arg(self.city_file("catalogue.key"));
+        self.shared.files.write_department_list(PLATFORM_ID, department)?;
+        self.shared.files.publish()?;
+        command.arg("--publication").arg(self.shared.files.publication());
+        command.arg("--catalogue-key").arg(self.city_file("catalogue.pub"));
         command.arg("--format-key").arg(self.city_file("format.key"));
         command.arg("--card-key").arg(self.city_file("card.key"));
         command.arg("--devices").arg(self.city_file("devices.toml"));
@@ -266,9 +280,6 @@ impl Rig {
         command.arg("--root-key").arg(self.state.join("root/root.pub"));
         command.arg("--identity").arg(format!("http://{}", self.identity));
         command.arg("--acquirer").arg(self.acquirer_link.url());
-        command.arg("--operations").arg(repository().join("assets/operations"));
-        fs::write(self.city_file("departments.toml"), self.departments_toml(department)?)?;
-        command.arg("--departments").arg(self.city_file("departments.toml"));
         command.arg("--department-key").arg(self.city_file("department-requests.key"));
         let server = ServerProcess::start("platform", &command, at, &self.log_directory())?;
         *locked(&self.shared.platform_server) = Some(server);

@@ -26,6 +26,7 @@ use crate::a11y_client::A11yClient;
 use crate::link_proxy::{LinkCut, LinkProxy};
 use crate::pcscd;
 use crate::process::{ManagedProcess, ServerProcess};
+use crate::publication::CityFiles;
 use crate::rig_kiosk::KioskProgram;
 use crate::screen_text::{ScreenText, ScreenTexts, TextPattern};
 
@@ -53,6 +54,10 @@ pub(crate) struct SharedRig {
     pub(crate) pcscd: Mutex<Option<ManagedProcess>>,
     /// The platform; `None` until it is started.
     pub(crate) platform_server: Mutex<Option<ServerProcess>>,
+    /// The departments; `None` until they are started.
+    pub(crate) department_server: Mutex<Option<ServerProcess>>,
+    /// The files that the city publishes.
+    pub(crate) files: CityFiles,
     /// Relay between the kiosks and the platform.
     pub(crate) platform_link: LinkProxy,
     /// Relay between the platform and the acquirer.
@@ -208,12 +213,10 @@ impl RigControl {
             RigRequest::AlterLog { epoch, record, byte } => {
                 log::alter_and_verify(&rig, &self.name, &self.export(&rig)?, epoch, record, byte)
             }
-            RigRequest::Services => services::titles(&services::folder(&rig)),
+            RigRequest::Services => services::titles(&rig.files.services()),
             RigRequest::ChangeTitle { service, zh, en } => {
-                let change = services::change_title(&rig, &service, &zh, &en)?;
-                let mut platform = locked(&rig.platform_server);
-                let platform = platform.as_mut().context("the platform is not started")?;
-                platform.restart_with("--services", services::own_folder(&rig).as_os_str())?;
+                let change = services::change_title(&rig.files.services(), &service, &zh, &en)?;
+                rig.files.publish()?;
                 Ok(serde_json::to_value(change)?)
             }
         }

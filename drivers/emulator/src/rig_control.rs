@@ -51,7 +51,7 @@ pub enum RigRequest {
     },
     /// The services with their titles.
     Services,
-    /// Changes the title of a service and starts the platform anew with it.
+    /// Changes the title of a service and publishes it.
     ChangeTitle {
         /// Id of the service.
         service: String,

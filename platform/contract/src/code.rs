@@ -16,8 +16,6 @@ use crate::id::KioskId;
 use crate::time::UnixMs;
 use sm_crypto::{PublicKey, SecretKey, SignError, Signature, from_hex, to_hex_upper};
 
-/// Maximum size in bytes of a statement that is parsed.
-const TEXT_MAX: usize = 256 * 1024;
 /// Maximum number of issuer keys of a city: a code names its key by one byte.
 const KEYS_MAX: usize = 256;
 
@@ -25,6 +23,8 @@ const KEYS_MAX: usize = 256;
 pub trait Statement: Serialize + DeserializeOwned {
     /// Prefix of the signed bytes, so that a signature over one kind of statement is never valid for another kind.
     const DOMAIN: &'static [u8];
+    /// Maximum size in bytes of a statement that is parsed.
+    const TEXT_MAX: usize = 256 * 1024;
 
     /// Checks that the content is consistent.
     ///
@@ -42,8 +42,13 @@ pub enum StatementError {
     )]
     Signature(#[from] SignError),
     /// Longer than the limit.
-    #[error("the statement has {0} bytes, at most {TEXT_MAX} are accepted")]
-    TooLong(usize),
+    #[error("the statement has {length} bytes, at most {most} are accepted")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        most: usize,
+    },
     /// Signed, but with invalid content: the platform runs another version, or has a defect.
     #[error("the statement is signed but its content is invalid: {0}")]
     Invalid(&'static str),
@@ -71,13 +76,18 @@ impl<T: Statement> SignedStatement<T> {
         Self { text, signature, statement_type: PhantomData }
     }
 
+    /// The text that is signed, not verified.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the statement if `key` signed it.
     ///
     /// # Errors
     /// When the signature does not verify, or when the signed content is invalid.
     pub fn open(&self, key: &PublicKey) -> Result<T, StatementError> {
-        if self.text.len() > TEXT_MAX {
-            return Err(StatementError::TooLong(self.text.len()));
+        if self.text.len() > T::TEXT_MAX {
+            return Err(StatementError::TooLong { length: self.text.len(), most: T::TEXT_MAX });
         }
         key.verify(&to_be_signed::<T>(&self.text), &self.signature)?;
         let statement: T = serde_json::from_str(&self.text)
@@ -302,11 +312,12 @@ mod tests {
 
     #[test]
     fn statement_above_the_size_limit_is_refused() {
-        let text = " ".repeat(TEXT_MAX + 1);
+        let most = Revocations::<CodeHolder>::TEXT_MAX;
+        let text = " ".repeat(most + 1);
         let signature = key(9).sign(&to_be_signed::<Revocations>(&text));
         let signed: SignedStatement<Revocations> =
             SignedStatement { text, signature, statement_type: PhantomData };
-        assert_eq!(signed.open(&key(9).public()), Err(StatementError::TooLong(TEXT_MAX + 1)));
+        assert_eq!(signed.open(&key(9).public()), Err(StatementError::TooLong { length: most + 1, most }));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod backoff;
 mod bilingual;
 mod card;
 mod code;
+mod department_list;
 mod department_messages;
 mod devices;
 mod e_certificate;
@@ -28,6 +29,7 @@ mod names;
 mod operation;
 mod order;
 mod problem;
+mod publication;
 mod receipt;
 mod record;
 mod request_signing;
@@ -55,6 +57,7 @@ pub use card::{CardAuthAnswer, CardAuthRequest, CardChallenge, HexBytes, StaffPr
 pub use code::{
     Challenge, ChallengeError, IssuerKey, IssuerKeys, SignedStatement, Statement, StatementError,
 };
+pub use department_list::{DepartmentList, DepartmentsProblem, RegisteredDepartment};
 pub use department_messages::{
     AnswerFault, DEPARTMENT_CLOCK_DIFFERENCE_MAX_MS, DepartmentPerson, OperationBody, OperationRows,
     PAYMENT_TIMEOUT_MS, PAYMENTS_TARGET, PaidBill, PaymentBody, SUBMISSION_STATE_TARGET, SUBMISSIONS_TARGET,
@@ -94,6 +97,7 @@ pub use order::{
     UnreportedOrdersAnswer, VoidReason,
 };
 pub use problem::{Problem, ProblemCode};
+pub use publication::{Publication, PublicationError, PublicationSources, SourceFile};
 pub use receipt::{PrintForm, Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};
 pub use request_signing::{

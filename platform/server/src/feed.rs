@@ -3,10 +3,9 @@
 //! The feed is compacted: it has one item per service, the newest, under the newest cursor. A kiosk that
 //! asks with its last cursor gets the items that changed since; one that asks with 0 gets everything in force.
 
-use contract::{ChangesAnswer, DepartmentKeys, FeedItem, SignedStatement};
+use contract::{ChangesAnswer, FeedItem, Publication};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use crate::config::catalogue::SignedCatalogue;
 use crate::context::RequestContext;
 use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
@@ -14,27 +13,28 @@ use crate::recovery_state;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_json_column, to_json_column};
 
-/// Updates the feed from the service documents in force: new, changed and withdrawn services.
-pub(crate) fn publish_catalogue(tx: &Transaction<'_>, catalogue: &SignedCatalogue) -> rusqlite::Result<()> {
-    for (document, signed) in catalogue.documents() {
+/// Updates the feed from a publication: new, changed and withdrawn services, and the departments that take submissions.
+pub(crate) fn publish_services(tx: &Transaction<'_>, publication: &Publication) -> rusqlite::Result<()> {
+    for (document, signed) in publication.documents() {
         put_feed_item(tx, &document.id, &FeedItem::Service { document: signed.clone() })?;
     }
     let mut all = tx.prepare("SELECT service FROM changes WHERE service NOT LIKE '#%'")?;
     let published = all.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     for id in published {
-        if catalogue.document(&id).is_none() {
+        if publication.document(&id).is_none() {
             put_feed_item(tx, &id, &FeedItem::ServiceWithdrawn { id: id.clone() })?;
         }
     }
-    Ok(())
+    let list = publication.department_keys().clone();
+    put_feed_item(tx, "#department-keys", &FeedItem::DepartmentKeys { list })
 }
 
-/// Updates the feed from the departments that take submissions.
-pub(crate) fn publish_department_keys(
-    tx: &Transaction<'_>,
-    list: SignedStatement<DepartmentKeys>,
-) -> rusqlite::Result<()> {
-    put_feed_item(tx, "#department-keys", &FeedItem::DepartmentKeys { list })
+/// The item of a service, or the one with a key of its own.
+pub(crate) fn item(tx: &Transaction<'_>, service: &str) -> rusqlite::Result<Option<FeedItem>> {
+    let item: Option<String> = tx
+        .query_row("SELECT item FROM changes WHERE service = ?1", [service], |row| row.get(0))
+        .optional()?;
+    item.map(|item| from_json_column(&item)).transpose()
 }
 
 /// Puts an item at the end of the feed, unless the feed already holds this item for the service. Items that are not

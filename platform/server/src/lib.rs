@@ -39,6 +39,7 @@ mod phone_api;
 mod phone_refusal;
 mod phones;
 mod platform;
+mod publishing;
 pub mod recovery;
 mod recovery_state;
 mod relying_parties;
@@ -52,9 +53,7 @@ mod submissions;
 mod visits;
 
 pub use config::card_root_keys::CardRootKeys;
-pub use config::catalogue::CatalogueError;
 pub use config::code_authority::{CodeAuthority, CodeAuthorityError};
-pub use config::departments::{DepartmentDirectory, DepartmentsProblem, RegisteredDepartment};
 pub use config::disclosures::Claim;
 pub use config::issuing_rules::{
     IssuingRules, IssuingRulesError, PaperCodeRules, PhoneCodeRules, RevocationRules,
@@ -68,3 +67,4 @@ pub use kiosks::audit::{AuditedEpoch, KioskAudit};
 pub use messages::{PlatformRequest, PlatformResponse};
 pub use peer_calls::{Peer, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, SignedHeaders};
 pub use platform::{Platform, PlatformOpenError, PlatformSetup};
+pub use publishing::PublishError;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use contract::{EnvelopeSecret, Operations, SecretKey};
+use contract::{EnvelopeSecret, PublicKey, Publication, SecretKey};
 use resident_code::FormatKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,10 +18,10 @@ use server::recovery::backup::{self, DatabaseLock};
 use server::recovery::confirm_recovery;
 use server::recovery::generation_file::GenerationFile;
 use server::shell::tls::{KioskListener, PlatformCertificates};
-use server::shell::{self, KioskEndpoint, PeerUrls};
+use server::shell::{self, KioskEndpoint, PeerUrls, PublicationFile};
 use server::{
-    CardRootKeys, CodeAuthority, DepartmentDirectory, IssuingRules, Platform, PlatformSetup,
-    parse_demo_residents, parse_registered_kiosks, parse_relying_parties,
+    CardRootKeys, CodeAuthority, IssuingRules, Platform, PlatformSetup, parse_demo_residents,
+    parse_registered_kiosks, parse_relying_parties,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -99,10 +99,11 @@ struct Arguments {
     /// File of demo residents to enter into the card-holder base.
     #[arg(long)]
     residents: Option<PathBuf>,
-    /// Directory of the service documents in force (`*.toml`).
+    /// File of the services, operations and departments in force, made with `provision service publish`. It may be replaced
+    /// while the platform runs.
     #[arg(long)]
-    services: PathBuf,
-    /// File with the secret key that signs the catalogue: 64 hexadecimal digits.
+    publication: PathBuf,
+    /// File with the public key that publications are signed with.
     #[arg(long)]
     catalogue_key: PathBuf,
     /// File with the format key, which online tokens are made and checked with: 64 hexadecimal digits.
@@ -117,16 +118,6 @@ struct Arguments {
     /// Base URL of the acquirer.
     #[arg(long, default_value = "http://127.0.0.1:8082")]
     acquirer: String,
-    /// Directory of the operations that services may call: one file (`*.toml`) for each department.
-    #[arg(long)]
-    operations: PathBuf,
-    /// Directory of the licence kinds: one file (`*.toml`) for each; without this option the directory `licences` beside that of
-    /// the operations.
-    #[arg(long)]
-    licences: Option<PathBuf>,
-    /// File of the departments: their base URLs, and the public keys that they sign their answers with.
-    #[arg(long)]
-    departments: PathBuf,
     /// File with the secret key that requests to departments are signed with: 64 hexadecimal digits.
     #[arg(long)]
     department_key: PathBuf,
@@ -201,7 +192,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let generation_file = GenerationFile::beside(&arguments.db);
     let kept = generation_file.read()?;
     let db = open_private(&arguments.db).context("cannot open the database")?;
-    let (platform, generation) = Platform::open_at_generation(db, platform_setup(&arguments)?, kept)?;
+    let catalogue_key = read_text(&arguments.catalogue_key)?.trim().parse();
+    let catalogue_key: PublicKey = catalogue_key.with_context(|| {
+        format!(
+            "{} is no public key: give catalogue.pub, not catalogue.key",
+            arguments.catalogue_key.display()
+        )
+    })?;
+    let mut publications = PublicationFile::new(arguments.publication.clone(), catalogue_key);
+    let publication = publications.read()?;
+    let (number, services) = (publication.number(), publication.documents().count());
+    let setup = platform_setup(&arguments, publication)?;
+    let (platform, generation) = Platform::open_at_generation(db, setup, kept)?;
+    tracing::info!(number, services, "publication in force");
     if kept != Some(generation) {
         generation_file.write(generation)?;
     }
@@ -223,7 +226,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         let _ = stop.send(());
     });
-    let serving = shell::serve(listener, kiosks, platform, peers, stop_for_shell);
+    let serving = shell::serve(listener, kiosks, platform, peers, Some(publications), stop_for_shell);
     let grace_period_over = async move {
         let _ = stopped.changed().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
@@ -263,22 +266,16 @@ fn parse_key_argument(text: &str) -> Result<(u8, PathBuf), String> {
     parts.ok_or_else(|| "expected ID=FILE, with an ID from 0 to 255".to_owned())
 }
 
-fn platform_setup(arguments: &Arguments) -> anyhow::Result<PlatformSetup> {
+fn platform_setup(arguments: &Arguments, publication: Publication) -> anyhow::Result<PlatformSetup> {
     let residents = match &arguments.residents {
         Some(path) => parse_demo_residents(&read_text(path)?)?,
         None => Vec::new(),
     };
     Ok(PlatformSetup {
-        catalogue_key: SecretKey::from_bytes(&read_key(&arguments.catalogue_key)?)?,
         format_key: FormatKey::new(arguments.format_key_id, read_key(&arguments.format_key)?),
         kiosks: parse_registered_kiosks(&read_text(&arguments.devices)?)?,
-        service_documents: read_service_documents(&arguments.services)?,
-        operations: read_operations(arguments)?,
-        departments: DepartmentDirectory::parse(
-            &read_text(&arguments.departments)?,
-            SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
-        )
-        .with_context(|| arguments.departments.display().to_string())?,
+        publication,
+        department_key: SecretKey::from_bytes(&read_key(&arguments.department_key)?)?,
         residents,
         code_authority: read_code_authority(arguments)?,
         relying_parties: match &arguments.clients {
@@ -310,43 +307,6 @@ fn read_code_authority(arguments: &Arguments) -> anyhow::Result<Option<CodeAutho
     let root = read_text(root)?.trim().parse()?;
     let revoker = read_key(&directory.join("revoker.key"))?;
     Ok(Some(CodeAuthority::new(rules, list, &root, &issuers, &revoker)?))
-}
-
-/// Reads the operations of all departments, and the licence kinds. A city without a licence library has no directory of kinds.
-fn read_operations(arguments: &Arguments) -> anyhow::Result<Operations> {
-    let mut all = Operations::default();
-    for path in toml_files(&arguments.operations)? {
-        let named = || path.display().to_string();
-        let operations = Operations::parse(&read_text(&path)?).with_context(named)?;
-        all.add(operations).with_context(named)?;
-    }
-    let beside = arguments.operations.parent().map(|parent| parent.join("licences"));
-    let licences = arguments.licences.clone().or(beside.filter(|directory| directory.is_dir()));
-    for path in licences.map(|directory| toml_files(&directory)).transpose()?.unwrap_or_default() {
-        let text = read_text(&path)?;
-        all.add_licence(&text).with_context(|| path.display().to_string())?;
-    }
-    Ok(all)
-}
-
-/// Reads the texts of a directory's `*.toml` files, sorted by name, so that the number in a catalogue error identifies
-/// the file.
-fn read_service_documents(directory: &Path) -> anyhow::Result<Vec<String>> {
-    toml_files(directory)?.iter().map(|path| read_text(path)).collect()
-}
-
-/// The `*.toml` files of a directory, sorted by name.
-fn toml_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let unreadable = || format!("cannot read {}", directory.display());
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(directory).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 /// Reads a key of 32 bytes from a file. Errors never quote the file's text.

@@ -4,28 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::routes::{self, Route};
-use contract::{
-    EntropySource, HttpMethod, KioskId, Operations, ProblemCode, SecretKey, SignedStatement, UnixMs,
-};
+use contract::{EntropySource, HttpMethod, KioskId, ProblemCode, Publication, SecretKey, UnixMs, to_hex};
 use resident_code::FormatKey;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::codes::revocations;
 use crate::config::card_root_keys::CardRootKeys;
-use crate::config::catalogue::{CatalogueError, SignedCatalogue};
 use crate::config::code_authority::CodeAuthority;
-use crate::config::departments::{DepartmentDirectory, RegisteredDepartment};
+use crate::config::departments::DepartmentSigner;
 use crate::config::kiosks::RegisteredKiosk;
-use crate::config::relying_parties::{RelyingParty, UnknownDisclosure};
+use crate::config::relying_parties::RelyingParty;
 use crate::context::{PlatformConfig, RequestContext};
 use crate::demo::residents::DemoResident;
+use crate::incidents::record_incident;
 use crate::kiosks::authenticator::AuthenticatedRequest;
 use crate::messages::{PlatformRequest, PlatformResponse};
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply};
+use crate::publishing::{PublishError, take_into_force};
 use crate::recovery::paid_orders;
 use crate::recovery_state;
 use crate::request_error::RequestError;
 use crate::request_signature::verified_signer;
+use crate::store::columns::to_ms_column;
 use crate::store::schema;
 use crate::{
     cards, demo, feed, kiosks, pages, payments, phone_api, phones, relying_parties, services, submissions,
@@ -39,18 +39,14 @@ const DUE_MAX: u32 = 32;
 
 /// Keys, registrations and documents that a platform is opened with.
 pub struct PlatformSetup {
-    /// Secret key that signs the service documents.
-    pub catalogue_key: SecretKey,
     /// Key that online tokens are made and checked with.
     pub format_key: FormatKey,
     /// The registered kiosks.
     pub kiosks: Vec<RegisteredKiosk>,
-    /// Texts of the service documents in force.
-    pub service_documents: Vec<String>,
-    /// The operations that they may call, and the kinds of licence, checked.
-    pub operations: Operations,
-    /// The departments that the platform calls.
-    pub departments: DepartmentDirectory,
+    /// The services, operations and departments in force.
+    pub publication: Publication,
+    /// Secret key that requests to departments are signed with.
+    pub department_key: SecretKey,
     /// Residents to enter into the card-holder base.
     pub residents: Vec<DemoResident>,
     /// Keys and rules that offline and paper codes are issued with; `None`: the platform issues only online tokens.
@@ -67,12 +63,9 @@ pub enum PlatformOpenError {
     /// SQLite cannot open the database or create its tables.
     #[error("cannot open the platform's database")]
     Database(#[from] rusqlite::Error),
-    /// A service document is invalid.
-    #[error("the service catalogue is invalid")]
-    Catalogue(#[from] CatalogueError),
-    /// A relying party is registered for an e-certificate or item that there is not.
-    #[error("the registration of a relying party does not fit the licence files")]
-    RelyingParty(#[from] UnknownDisclosure),
+    /// The publication cannot be taken into force.
+    #[error("the publication cannot be taken into force")]
+    Publication(#[from] PublishError),
 }
 
 /// The reference platform.
@@ -82,11 +75,10 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Opens the platform on a database, which may be empty, and signs the catalogue.
+    /// Opens the platform on a database, which may be empty, and takes the publication into force.
     ///
     /// # Errors
-    /// [`PlatformOpenError`], when the database cannot be used, a service document is invalid, or a relying party is registered for
-    /// what no licence file has.
+    /// [`PlatformOpenError`], when the database cannot be used, or the publication cannot be taken into force.
     pub fn open(db: Connection, setup: PlatformSetup) -> Result<Self, PlatformOpenError> {
         schema::prepare_schema(&db)?;
         let kept = recovery_state::highest_generation(&db)?;
@@ -105,37 +97,57 @@ impl Platform {
         kept: Option<u64>,
     ) -> Result<(Self, u64), PlatformOpenError> {
         schema::prepare_schema(&db)?;
-        let catalogue = SignedCatalogue::sign_documents(
-            &setup.service_documents,
-            &setup.operations,
-            &setup.catalogue_key,
-        )?;
-        setup.relying_parties.iter().try_for_each(|party| party.check_licences(&setup.operations))?;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let generation = recovery_state::compare_generation(&tx, kept)?;
         demo::residents::insert_residents(&tx, &setup.residents)?;
-        feed::publish_catalogue(&tx, &catalogue)?;
-        let keys = setup.departments.submission_keys(&setup.operations);
-        feed::publish_department_keys(&tx, SignedStatement::sign(&keys, &setup.catalogue_key))?;
+        take_into_force(&tx, &setup.publication, setup.relying_parties.iter())?;
         tx.commit()?;
         let devices = Arc::new(setup.kiosks.into_iter().map(|kiosk| (kiosk.id, kiosk)).collect());
         let clients = setup.relying_parties.into_iter().map(|party| (party.id, party)).collect();
         let PlatformSetup { format_key: format, code_authority: codes, card_root_keys: cards, .. } = setup;
-        let (operations, departments) = (setup.operations, setup.departments);
         let platform = Self {
             db,
             config: PlatformConfig {
                 format_key: format,
                 kiosks: devices,
-                catalogue,
-                operations,
-                departments,
+                publication: setup.publication,
+                department_signer: DepartmentSigner::new(setup.department_key),
                 code_authority: codes,
                 relying_parties: clients,
                 card_root_keys: cards,
             },
         };
         Ok((platform, generation))
+    }
+
+    /// Takes another publication into force, as a whole: services for kiosks, operations and departments. Calls that wait for
+    /// a department are continued by the new one.
+    ///
+    /// # Errors
+    /// [`PublishError`]: the publication before stays in force.
+    pub fn publish(&mut self, publication: Publication) -> Result<(), PublishError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        take_into_force(&tx, &publication, self.config.relying_parties.values())?;
+        tx.commit()?;
+        self.config.publication = publication;
+        Ok(())
+    }
+
+    /// Records for the operators that a publication was refused; `file`: SM3 of its file, so that each file is recorded once.
+    pub(crate) fn record_refused_publication(&mut self, file: &[u8; 32], why: &str, now: UnixMs) {
+        let subject = format!("publication {}", to_hex(file.get(..8).unwrap_or_default()));
+        let recorded = self.db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
+            record_incident(&tx, &subject, why, to_ms_column(now))?;
+            tx.commit()
+        });
+        if let Err(error) = recorded {
+            tracing::error!(%error, "the incident of a refused publication was not recorded");
+        }
+    }
+
+    /// The publication in force.
+    pub(crate) const fn publication(&self) -> &Publication {
+        &self.config.publication
     }
 
     /// Answers a request, or returns the call to another system that must be made first. Changes are durable when
@@ -160,10 +172,6 @@ impl Platform {
 
     pub(crate) fn kiosks(&self) -> Arc<BTreeMap<KioskId, RegisteredKiosk>> {
         Arc::clone(&self.config.kiosks)
-    }
-
-    pub(crate) fn departments(&self) -> impl Iterator<Item = &RegisteredDepartment> {
-        self.config.departments.departments()
     }
 
     /// Continues the work that a call belongs to with the call's result. The reply answers the request that caused

@@ -7,6 +7,7 @@ mod certificates;
 mod department;
 mod issuers;
 mod keys;
+mod publish;
 mod service;
 mod verify;
 

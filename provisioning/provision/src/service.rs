@@ -1,4 +1,4 @@
-//! Service documents: a first draft, and a check of documents and of the operations that they call.
+//! Service documents: a first draft, a check of documents and of the operations that they call, and their publication.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use contract::{Operations, ServiceDocument};
+
+use crate::publish::{PublishArguments, publish};
 
 /// What is done with service documents.
 #[derive(Subcommand)]
@@ -29,6 +31,9 @@ pub(crate) enum ServiceCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Signs services, operations, licence kinds and departments together. The platform takes the file into force while it
+    /// runs, and the kiosks get the services from it.
+    Publish(PublishArguments),
 }
 
 /// What a service does.
@@ -64,6 +69,10 @@ pub(crate) fn run(command: ServiceCommand) -> Result<()> {
             if !mistakes.is_empty() {
                 bail!("{}", mistakes.join("\n"));
             }
+            Ok(())
+        }
+        ServiceCommand::Publish(arguments) => {
+            writeln!(std::io::stdout(), "{}", publish(&arguments)?)?;
             Ok(())
         }
     }
@@ -139,7 +148,7 @@ fn documents(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-fn toml_files(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn toml_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read the directory {}", directory.display());
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).with_context(unreadable)? {
@@ -152,7 +161,7 @@ fn toml_files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use contract::{Department, Operations, SecretKey, UnixMs, sm3};
+use contract::{Department, Operations, Publication, PublicationSources, SecretKey, SourceFile, UnixMs, sm3};
 use rusqlite::Connection;
 use sandbox::department::{
     Answering, DepartmentData, DepartmentKey, Departments, PlatformIdentity, PublicKey, Resident,
     SignedRequest, residents_from_toml,
 };
-use server::{DepartmentDirectory, Peer, PeerAnswer, PeerCall};
+use server::{Peer, PeerAnswer, PeerCall};
 
 /// Name under which the platform signs its requests.
 const PLATFORM: &str = "PLATFORM";
@@ -98,13 +98,13 @@ fn secret(department: &str) -> [u8; 32] {
     sm3(&[department.as_bytes()])
 }
 
-fn platform_key() -> SecretKey {
+pub(crate) fn platform_key() -> SecretKey {
     SecretKey::from_bytes(&[8; 32]).unwrap()
 }
 
-/// The departments as the platform registers them.
-pub(crate) fn department_directory() -> DepartmentDirectory {
-    static TEXT: LazyLock<String> = LazyLock::new(|| {
+/// What the city publishes with these documents; the number rises with each change.
+pub(crate) fn publication(number: u64, documents: impl Iterator<Item = String>) -> Publication {
+    static SOURCES: LazyLock<PublicationSources> = LazyLock::new(|| {
         let entry = |Department { id, .. }: &Department| {
             let key = SecretKey::from_bytes(&secret(&id.to_string())).unwrap().public();
             format!(
@@ -112,9 +112,22 @@ pub(crate) fn department_directory() -> DepartmentDirectory {
             )
         };
         let entries: String = operations().departments().map(entry).collect();
-        format!("platform = \"{PLATFORM}\"\n{entries}")
+        let files = |directory| {
+            let file =
+                |(name, text): (&String, &String)| SourceFile { name: name.clone(), text: text.clone() };
+            texts(directory).iter().map(file).collect()
+        };
+        PublicationSources {
+            services: Vec::new(),
+            operations: files("operations"),
+            licences: files("licences"),
+            departments: format!("platform = \"{PLATFORM}\"\n{entries}"),
+        }
     });
-    DepartmentDirectory::parse(&TEXT, platform_key()).unwrap()
+    let services =
+        documents.enumerate().map(|(at, text)| SourceFile { name: at.to_string(), text }).collect();
+    let key = SecretKey::from_bytes(&[9; 32]).unwrap();
+    Publication::sign(number, UnixMs(0), PublicationSources { services, ..SOURCES.clone() }, &key).unwrap().0
 }
 
 /// The departments on this database, which may be a copy of a prepared one.

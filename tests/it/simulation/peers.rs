@@ -21,9 +21,7 @@ use server::{
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
-use super::departments::{
-    DEMO, SIMULATED, department_directory, open_departments, operations, refusal, serve,
-};
+use super::departments::{DEMO, SIMULATED, open_departments, platform_key, publication, refusal, serve};
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
 use super::recording::SimRng;
@@ -279,32 +277,29 @@ impl PreparedCity {
     }
 }
 
-/// Opens the platform on a database, and enters residents into it. `changes`: how often the catalogue was changed;
+/// Opens the platform on a database, and enters residents into it. `number`: that of the
+/// publication, and the version of its documents; 0 before the first of a run;
 /// `generation`: the one that is kept outside of the database.
 fn open_platform(
     db: Connection,
     documents: &[String],
     residents: Vec<DemoResident>,
-    changes: u32,
+    number: u64,
     generation: Option<u64>,
 ) -> Platform {
-    let version = format!("\nversion = {}\n", changes + 1);
+    let version = format!("\nversion = {}\n", number.max(1));
     let devices = (0..KIOSKS).map(|kiosk| RegisteredKiosk {
         id: kiosk_id(kiosk),
         key: device_key(kiosk).public(),
         name: "大厅".into(),
         profile: SiteProfile::DistrictHall,
     });
+    let documents = documents.iter().map(|text| text.replacen("\nversion = 1\n", &version, 1));
     let setup = PlatformSetup {
-        catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.collect(),
-        operations: operations(),
-        departments: department_directory(),
-        service_documents: documents
-            .iter()
-            .map(|text| text.replacen("\nversion = 1\n", &version, 1))
-            .collect(),
+        publication: publication(number, documents),
+        department_key: platform_key(),
         residents,
         code_authority: Some(code_authority()),
         relying_parties: Vec::new(),
@@ -327,7 +322,7 @@ impl SimCity {
         let mut database = SharedDatabase::new();
         copy_database(&prepared.platform.copier, &mut database.copier);
         let city = Self {
-            platform: open_platform(database.connection(), &documents, Vec::new(), 0, Some(1)),
+            platform: open_platform(database.connection(), &documents, Vec::new(), 1, Some(1)),
             acquirer: ChargeLedger::open(copy(&prepared.acquirer)).unwrap(),
             departments: open_departments(copy(&prepared.departments), &SIMULATED),
             residents: prepared.residents.clone(),
@@ -348,7 +343,7 @@ impl SimCity {
         let database = SharedDatabase::new();
         let (documents, people) = (Arc::new(plan.documents), parse_demo_residents(RESIDENTS).unwrap());
         Self {
-            platform: open_platform(database.connection(), &documents, people, 0, Some(1)),
+            platform: open_platform(database.connection(), &documents, people, 1, Some(1)),
             acquirer: ChargeLedger::open(in_memory()).unwrap(),
             departments: open_departments(in_memory(), &plan.departments),
             residents: residents(),
@@ -369,9 +364,9 @@ impl SimCity {
     }
 
     fn open_platform(&mut self) {
-        let (changes, generation) = (self.catalogue_changes, Some(self.generation));
+        let (number, generation) = (u64::from(self.catalogue_changes) + 1, Some(self.generation));
         self.platform =
-            open_platform(self.database.connection(), &self.documents, Vec::new(), changes, generation);
+            open_platform(self.database.connection(), &self.documents, Vec::new(), number, generation);
     }
 
     /// Copies the platform's database.
@@ -391,7 +386,7 @@ impl SimCity {
         let Some((copy, _)) = self.backup.take() else { return };
         // The present platform lets go of its database first.
         self.platform =
-            open_platform(SharedDatabase::new().connection(), &self.documents, Vec::new(), 0, None);
+            open_platform(SharedDatabase::new().connection(), &self.documents, Vec::new(), 1, None);
         self.database = copy;
         self.generation += 1;
         self.open_platform();

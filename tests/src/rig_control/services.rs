@@ -1,16 +1,14 @@
-//! The mission of the changed service: the title of a service in a copy of `assets/services`, from which the platform
-//! serves after a new start.
+//! The mission of the changed service: the title of a service in the city's own files, published while everything runs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use contract::ServiceDocument;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::SharedRig;
-use crate::repository::{ServiceFile, service_files, services_folder};
+use crate::repository::{ServiceFile, service_files};
 
 /// Longest title, in characters; the menu has no room for more.
 const TITLE_CHARS_MAX: usize = 24;
@@ -22,17 +20,6 @@ pub(super) struct ServiceChange {
     version: u32,
     before: Vec<String>,
     after: Vec<String>,
-}
-
-/// The folder with the rig's own copies of the service documents.
-pub(super) fn own_folder(rig: &SharedRig) -> PathBuf {
-    rig.state.join("services")
-}
-
-/// The folder from which the platform serves now.
-pub(super) fn folder(rig: &SharedRig) -> PathBuf {
-    let own = own_folder(rig);
-    if own.exists() { own } else { services_folder() }
 }
 
 /// Id, version and titles of each service in a folder.
@@ -48,21 +35,16 @@ pub(super) fn titles(folder: &Path) -> Result<Value> {
     Ok(rows.collect())
 }
 
-/// Writes the rig's copies of all service documents, one of them with this title and the next version.
-pub(super) fn change_title(rig: &SharedRig, service: &str, zh: &str, en: &str) -> Result<ServiceChange> {
-    let files = service_files(&folder(rig))?;
+/// Gives one service this title and the next version.
+pub(super) fn change_title(folder: &Path, service: &str, zh: &str, en: &str) -> Result<ServiceChange> {
+    let files = service_files(folder)?;
     let ServiceFile { path, text, document } = files
         .iter()
         .find(|file| file.document.id == service)
         .with_context(|| format!("there is no service `{service}`"))?;
     let changed = with_title(text, document.version + 1, zh, en)?;
-    let own = own_folder(rig);
-    fs::create_dir_all(&own)?;
-    for file in &files {
-        fs::write(own.join(file.path.file_name().context("a service document without a name")?), &file.text)?;
-    }
     let name = path.file_name().context("a service document without a name")?;
-    fs::write(own.join(name), &changed)?;
+    fs::write(path, &changed)?;
     let different = |a: &str, b: &str| -> Vec<String> {
         a.lines().zip(b.lines()).filter(|(one, other)| one != other).map(|(one, _)| one.to_owned()).collect()
     };
@@ -105,6 +87,7 @@ fn with_title(text: &str, version: u32, zh: &str, en: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::services_folder;
 
     fn balance() -> String {
         fs::read_to_string(services_folder().join("medical-balance.toml")).unwrap()

@@ -32,7 +32,7 @@ const words = {
       ['看独立验证程序的结论。', '原来的日志完整；副本被拒绝，并指出是哪一段。'],
     ]],
     word: ['改动事项的一个词', [
-      ['改一个事项的名称，然后发布。', '台架写一份新版本的事项文件，平台用它重新启动并签名。', '发布'],
+      ['改一个事项的名称，然后发布。', '事项文件有了新版本，签名后发布，平台不用重新启动。', '发布'],
       ['让居民亮码，看列表。', '最多 15 秒后终端取到新版本，列表里就是新的名称。', '亮码'],
     ]],
     expired: '五分钟内没有人付款，断电已取消。请重新开始。', valid: '有效', forgedCode: '伪造', original: '原来的日志', altered: '改动的副本', before: '改动前', after: '改动后', accepted: '通过', rejected: '拒绝', choose: '请点一个字符：', service: '事项', titleZh: '中文名称', titleEn: '英文名称', byte: n => `第 ${n} 个字节`,
@@ -80,7 +80,7 @@ const words = {
       ['Read what the independent verifier says.', 'The log is complete; the copy is rejected, and the verifier says where.'],
     ]],
     word: ['Change one word of a service', [
-      ['Change the title of a service and publish it.', 'The rig writes a new version of the service document; the platform starts with it and signs it.', 'Publish'],
+      ['Change the title of a service and publish it.', 'A new version of the service document is signed and published; the platform takes it while it runs.', 'Publish'],
       ['Let a resident hold up a code and look at the menu.', 'After 15 seconds at most the kiosk has the new version, and the menu shows the new title.', 'Hold up a code'],
     ]],
     expired: 'Nobody paid within five minutes, so the power cut was cancelled. Start again.', valid: 'Valid', forgedCode: 'Forged', original: 'The log', altered: 'The changed copy', before: 'Before', after: 'After', accepted: 'accepted', rejected: 'rejected', choose: 'Click a character:', service: 'Service', titleZh: 'Chinese title', titleEn: 'English title', byte: n => `byte ${n}`,

@@ -37,7 +37,7 @@ pub(crate) fn call_department(
     + 'static,
 ) -> PeerCall {
     let DepartmentRequest { department, target, body, timeout_ms } = request;
-    let (time, signature) = config.departments.sign_request(&department, &target, &body, now);
+    let (time, signature) = config.department_signer.sign_request(&department, &target, &body, now);
     let sent = SentRequest {
         department: department.clone(),
         target: target.clone(),
@@ -45,7 +45,7 @@ pub(crate) fn call_department(
         hash: sm3(&[&body]),
         signature: signature.to_string(),
     };
-    let headers = SignedHeaders { device: config.departments.platform(), time, signature };
+    let headers = SignedHeaders { device: config.publication.departments().platform, time, signature };
     let call = PeerCall::new(Peer::Department(department), target, body, move |context, answer| {
         let verified = match answer {
             Some(answer) => verify(context, &sent, answer)?,
@@ -74,7 +74,8 @@ fn verify(
     sent: &SentRequest,
     answer: &PeerAnswer,
 ) -> Result<Option<DepartmentAnswer>, RequestError> {
-    let key = context.config.departments.get(&sent.department).map(|department| &department.key);
+    let key =
+        context.config.publication.departments().get(&sent.department).map(|department| &department.key);
     let signed = key.and_then(|key| verified_time(key, sent, answer));
     let Some(time) = signed else {
         keep_evidence(context, sent, None)?;

@@ -33,7 +33,7 @@ pub(crate) fn call_library(
     + 'static,
 ) -> Result<Option<PlatformReply>, RequestError> {
     let config = context.config;
-    let Some(operation) = config.operations.get(operation) else { return Ok(None) };
+    let Some(operation) = config.operations().get(operation) else { return Ok(None) };
     let request = operation_request(context, operation, asker, &Default::default(), None)?;
     Ok(Some(PlatformReply::CallPeer(call_department(config, context.now, request, then))))
 }
@@ -55,7 +55,7 @@ pub(crate) fn read_list(
 ) -> rusqlite::Result<LibraryAnswer<ListedLicence>> {
     let today = city_date(context.now);
     read_rows(context, LICENCE_LIST, answer, |row| {
-        let kind = context.config.operations.licence(row.get("licence")?)?;
+        let kind = context.config.operations().licence(row.get("licence")?)?;
         Some(ListedLicence::from_row(kind, &row, &today))
     })
 }
@@ -68,7 +68,7 @@ fn read_rows<T>(
     answer: Option<DepartmentAnswer>,
     read: impl Fn(AnswerRow) -> Option<Option<T>>,
 ) -> rusqlite::Result<LibraryAnswer<T>> {
-    let Some(declared) = context.config.operations.get(operation) else {
+    let Some(declared) = context.config.operations().get(operation) else {
         return Ok(LibraryAnswer::Unavailable);
     };
     let rows = match parse_answer(context, declared, answer)? {

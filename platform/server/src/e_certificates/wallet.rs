@@ -92,7 +92,7 @@ impl WalletRequest {
     fn ask_next(mut self, context: &mut RequestContext<'_>) -> Result<PlatformReply, RequestError> {
         let (config, asker) = (context.config, self.asker(context)?);
         while let Some(listed) = self.waiting.pop_front() {
-            let Some(kind) = config.operations.licence(&listed.kind) else { continue };
+            let Some(kind) = config.operations().licence(&listed.kind) else { continue };
             if listed.state.standing == Standing::InForce {
                 let (request, asked) = (self.clone(), listed.clone());
                 let call = call_library(context, &kind.operation(), &asker, move |context, answer| {
@@ -114,7 +114,7 @@ impl WalletRequest {
         listed: &ListedLicence,
         answer: Option<DepartmentAnswer>,
     ) -> Result<PlatformReply, RequestError> {
-        if let Some(kind) = context.config.operations.licence(&listed.kind) {
+        if let Some(kind) = context.config.operations().licence(&listed.kind) {
             let found = match read_licences(context, kind, answer)? {
                 LibraryAnswer::Found(found) => found,
                 LibraryAnswer::Refused(_) | LibraryAnswer::Unavailable => Vec::new(),

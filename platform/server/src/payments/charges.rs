@@ -76,7 +76,7 @@ impl AskedCharge {
         mut sources: BTreeSet<BillSource>,
     ) -> Result<PlatformReply, RequestError> {
         let Some(source) = sources.pop_first() else { return self.charge(context, kiosk) };
-        let Some(operation) = context.config.operations.get(&source.operation) else {
+        let Some(operation) = context.config.operations().get(&source.operation) else {
             return Err(ProblemCode::NotOffered
                 .into_problem("the operation that listed the bill is gone")
                 .into());
@@ -111,7 +111,7 @@ impl AskedCharge {
         if let Some(known) = find_order(context.tx, &OrderRef::from(self.request.order))? {
             return repeated_charge(kiosk, &known, &self.body_hash);
         }
-        let Some(operation) = config.operations.get(&source.operation) else {
+        let Some(operation) = config.operations().get(&source.operation) else {
             return Ok(unavailable_reply());
         };
         let rows = match parse_answer(context, operation, answer)? {

@@ -64,7 +64,7 @@ pub(crate) fn request_e_certificate(
     check_request_time(request, context.now)?;
     let ECertificateRequest { request, licence, items } = parse_body(&request.body)?;
     let registered = relying_party.licences.get(&licence).filter(|registered| items.is_subset(registered));
-    let kind = config.operations.licence(&licence).filter(|_| registered.is_some() && !items.is_empty());
+    let kind = config.operations().licence(&licence).filter(|_| registered.is_some() && !items.is_empty());
     let Some(kind) = kind else {
         return Err(ProblemCode::NotOffered
             .into_problem("the relying party is not registered for these items of this e-certificate")
@@ -127,7 +127,7 @@ impl Disclosure {
         answer: Option<DepartmentAnswer>,
     ) -> Result<PlatformReply, RequestError> {
         let config = context.config;
-        let Some(kind) = config.operations.licence(&self.licence) else { return Ok(unavailable_reply()) };
+        let Some(kind) = config.operations().licence(&self.licence) else { return Ok(unavailable_reply()) };
         let held = match read_licences(context, kind, answer)? {
             LibraryAnswer::Found(held) => held,
             // Why the library refuses is between it and the holder.

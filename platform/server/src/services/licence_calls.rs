@@ -64,7 +64,7 @@ impl LicenceCall {
             return Err(malformed_request("the inputs are not those of the operation"));
         }
         if let Self::Chosen { kind } | Self::Named { kind } = &call
-            && config.operations.licence(kind).is_none()
+            && config.operations().licence(kind).is_none()
         {
             return Err(not_offered("there is no licence of this kind"));
         }
@@ -80,7 +80,7 @@ impl LicenceCall {
         document: &ServiceDocument,
         request: &CallRequest,
     ) -> Result<PlatformReply, RequestError> {
-        let operations = &context.config.operations;
+        let operations = context.config.operations();
         let name = match &self {
             Self::List => LICENCE_LIST.to_owned(),
             Self::Chosen { kind } | Self::Named { kind } => {
@@ -122,14 +122,14 @@ impl AskedLicences {
     ) -> Result<PlatformReply, RequestError> {
         let config = context.config;
         let document = config
-            .catalogue
+            .publication
             .document(&self.service)
             .ok_or_else(|| not_offered("there is no such service"))?;
         let answered = match &self.call {
             LicenceCall::List => match read_list(context, answer)? {
                 LibraryAnswer::Found(listed) => {
                     let rows = listed.iter().filter_map(|one| {
-                        config.operations.licence(&one.kind).map(|kind| listed_row(kind, one))
+                        config.operations().licence(&one.kind).map(|kind| listed_row(kind, one))
                     });
                     LibraryAnswer::Found(rows.collect())
                 }
@@ -138,7 +138,7 @@ impl AskedLicences {
             },
             LicenceCall::Chosen { kind } | LicenceCall::Named { kind } => {
                 let kind = config
-                    .operations
+                    .operations()
                     .licence(kind)
                     .ok_or_else(|| not_offered("there is no licence of this kind"))?;
                 match read_licences(context, kind, answer)? {

@@ -32,7 +32,7 @@ pub(crate) fn call_operation(
     let visit = open_visit(context, kiosk, &request.key)?;
     let config = context.config;
     let document = config
-        .catalogue
+        .publication
         .document(&request.service)
         .filter(|document| document.profiles.contains(&kiosk.profile))
         .filter(|document| calls_of(document, &request.operation).next().is_some())
@@ -45,8 +45,10 @@ pub(crate) fn call_operation(
         let rows = own.rows(context, kiosk, &visit)?;
         return Ok(PlatformResponse::json(&CallAnswer { rows, next: None, refused: None }).into());
     }
-    let operation =
-        config.operations.get(&request.operation).ok_or_else(|| not_offered("there is no such operation"))?;
+    let operation = config
+        .operations()
+        .get(&request.operation)
+        .ok_or_else(|| not_offered("there is no such operation"))?;
     check_level(&visit, document.level.max(operation.level))?;
     check_input(operation, &request.input)?;
     if request.ticket.is_some() != (operation.kind == OperationKind::Ticket) {
@@ -106,7 +108,7 @@ impl AskedOperation {
         answer: Option<DepartmentAnswer>,
     ) -> Result<PlatformReply, RequestError> {
         let config = context.config;
-        let found = config.operations.get(&self.operation).zip(config.catalogue.document(&self.service));
+        let found = config.operations().get(&self.operation).zip(config.publication.document(&self.service));
         let Some((operation, document)) = found else {
             return Err(not_offered("there is no such operation"));
         };

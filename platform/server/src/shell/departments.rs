@@ -2,16 +2,17 @@
 //! it does not answer. A department that is slow or dead costs the calls to it, and nothing else.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use contract::{DEVICE_HEADER, DepartmentId, SIGNATURE_HEADER, TIME_HEADER};
+use contract::{
+    DEVICE_HEADER, DepartmentId, DepartmentList, RegisteredDepartment, SIGNATURE_HEADER, TIME_HEADER,
+};
 use reqwest::redirect::Policy;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::{ANSWER_TIMEOUT, ShellError, receive_peer_answer};
-use crate::config::departments::RegisteredDepartment;
 use crate::peer_calls::{PeerAnswer, PeerCall, PeerUnreachable};
 
 /// Most calls of one department in progress. More than a city's kiosks ask for in a second.
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const TIMES_KEPT: usize = 512;
 
 /// The departments, as the shell calls them.
-pub(super) struct DepartmentClients(BTreeMap<DepartmentId, DepartmentClient>);
+pub(super) struct DepartmentClients(BTreeMap<DepartmentId, Arc<DepartmentClient>>);
 
 struct DepartmentClient {
     url: String,
@@ -64,17 +65,27 @@ pub(super) struct DepartmentFigures {
 }
 
 impl DepartmentClients {
-    pub(super) fn new<'a>(
-        departments: impl Iterator<Item = &'a RegisteredDepartment>,
-    ) -> Result<Self, ShellError> {
+    /// The clients of these departments. A department whose address is that of `before` keeps its client, with its connections
+    /// and figures.
+    pub(super) fn new(departments: &DepartmentList, before: Option<&Self>) -> Result<Self, ShellError> {
         let client = |department: &RegisteredDepartment| {
             // A redirect would take a signed request with personal data to another host.
             let builder = reqwest::Client::builder().redirect(Policy::none());
             let http = builder.timeout(ANSWER_TIMEOUT).build()?;
             let (url, places) = (department.url.clone(), Semaphore::new(IN_PROGRESS_MAX));
-            Ok((department.id.clone(), DepartmentClient { url, http, places, state: Mutex::default() }))
+            Ok(Arc::new(DepartmentClient { url, http, places, state: Mutex::default() }))
         };
-        departments.map(client).collect::<Result<_, _>>().map(Self).map_err(ShellError::HttpClient)
+        let client_of = |department: &RegisteredDepartment| {
+            let kept = before.and_then(|before| before.0.get(&department.id));
+            let kept = kept.filter(|kept| kept.url == department.url).map(Arc::clone);
+            Ok((department.id.clone(), kept.map_or_else(|| client(department), Ok)?))
+        };
+        departments
+            .departments()
+            .map(client_of)
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(ShellError::HttpClient)
     }
 
     /// Makes a call, unless the department has too many already or does not answer.
@@ -84,7 +95,7 @@ impl DepartmentClients {
         call: &PeerCall,
     ) -> Result<PeerAnswer, PeerUnreachable> {
         let Some(client) = self.0.get(department) else {
-            tracing::warn!(%department, "department is not in departments.toml and cannot be called");
+            tracing::warn!(%department, "department is not in the list of departments and cannot be called");
             return Err(PeerUnreachable);
         };
         client.send(department, call).await

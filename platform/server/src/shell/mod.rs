@@ -5,6 +5,7 @@
 //! leave an order half-processed; [`Platform::due_calls`] takes up work that was lost nevertheless.
 
 mod departments;
+mod publication_file;
 pub mod tls;
 
 use std::future::IntoFuture as _;
@@ -18,13 +19,14 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response as HttpResponse};
 use contract::{
-    AnswerKey, DEVICE_HEADER, EnvelopeSecret, HttpMethod, ProblemCode, SEALED_TYPE, SIGNATURE_HEADER,
-    TIME_HEADER, UnixMs,
+    AnswerKey, DEVICE_HEADER, EnvelopeSecret, HttpMethod, ProblemCode, Publication, SEALED_TYPE,
+    SIGNATURE_HEADER, TIME_HEADER, UnixMs,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::departments::DepartmentClients;
+pub use self::publication_file::{PublicationFile, PublicationFileError};
 use self::tls::{KioskListener, KioskPeer};
 use crate::kiosks::authenticator::{AuthenticatedRequest, Authenticator};
 use crate::messages::{PlatformRequest, PlatformResponse};
@@ -37,6 +39,8 @@ const BODY_MAX: usize = 1024 * 1024;
 const ANSWER_MAX: usize = 1024 * 1024;
 /// Time after which a call to a peer fails.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+/// Interval at which the file of the publication is looked at.
+const PUBLICATION_INTERVAL: Duration = Duration::from_secs(2);
 /// Interval at which background work is polled.
 const DUE_INTERVAL: Duration = Duration::from_millis(500);
 /// Content security policy of pages: nothing is loaded from other origins, whatever is filled into a template.
@@ -74,7 +78,14 @@ struct ShellState {
     authenticator: Authenticator,
     peers: PeerUrls,
     http_client: reqwest::Client,
-    departments: DepartmentClients,
+    /// Replaced with each publication.
+    departments: Mutex<Arc<DepartmentClients>>,
+}
+
+impl ShellState {
+    fn departments(&self) -> Arc<DepartmentClients> {
+        Arc::clone(&self.departments.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Why the shell stopped serving or could not start.
@@ -88,7 +99,8 @@ pub enum ShellError {
     Listener(#[source] io::Error),
 }
 
-/// Serves until `stop` changes or its sender is dropped, and the requests in progress are answered.
+/// Serves until `stop` changes or its sender is dropped, and the requests in progress are answered. With `publications`, what is
+/// published there meanwhile is taken into force.
 ///
 /// # Errors
 /// [`ShellError`].
@@ -97,24 +109,30 @@ pub async fn serve(
     kiosks: KioskEndpoint,
     platform: Platform,
     peers: PeerUrls,
+    publications: Option<PublicationFile>,
     stop: watch::Receiver<()>,
 ) -> Result<(), ShellError> {
     let client =
         reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(ShellError::HttpClient)?;
     let authenticator = Authenticator::new(platform.kiosks(), kiosks.envelope_keys);
-    let departments = DepartmentClients::new(platform.departments())?;
+    let departments = DepartmentClients::new(platform.publication().departments(), None)?;
+    let departments = Mutex::new(Arc::new(departments));
     let platform = Mutex::new(platform);
     let shell = Arc::new(ShellState { platform, authenticator, peers, http_client: client, departments });
     let limit = DefaultBodyLimit::max(BODY_MAX);
     let people = Router::new().fallback(handle_page_request).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = Router::new().fallback(handle_kiosk_request).layer(limit).with_state(Arc::clone(&shell));
     let kiosk = kiosk.into_make_service_with_connect_info::<KioskPeer>();
-    let due_task = tokio::spawn(run_due_calls(shell));
+    let due_task = tokio::spawn(run_due_calls(Arc::clone(&shell)));
+    let publication_task = publications.map(|file| tokio::spawn(watch_publications(shell, file)));
     let served = tokio::try_join!(
         axum::serve(pages, people).with_graceful_shutdown(stop_requested(stop.clone())).into_future(),
         axum::serve(kiosks.listener, kiosk).with_graceful_shutdown(stop_requested(stop)).into_future(),
     );
     due_task.abort();
+    if let Some(task) = publication_task {
+        task.abort();
+    }
     served.map(drop).map_err(ShellError::Listener)
 }
 
@@ -139,7 +157,7 @@ async fn handle_page_request(
         return to_http(not_offered("kiosk requests are served on the kiosk listener only"));
     }
     if request.method == HttpMethod::Get && request.target == DEPARTMENT_FIGURES {
-        return to_http(PlatformResponse::json(&shell.departments.figures()));
+        return to_http(PlatformResponse::json(&shell.departments().figures()));
     }
     let policy = if target.path().starts_with("/code/") { WEB_APP_CSP } else { PAGE_CSP };
     let task = tokio::spawn(async move {
@@ -267,9 +285,66 @@ async fn run_due_calls(shell: Arc<ShellState>) {
     }
 }
 
+/// Takes each new content of the file into force, until the task is aborted.
+async fn watch_publications(shell: Arc<ShellState>, mut file: PublicationFile) {
+    let mut interval = tokio::time::interval(PUBLICATION_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if !file.is_changed() {
+            continue;
+        }
+        let shell = Arc::clone(&shell);
+        // Hundreds of signatures are verified: not on the thread that serves.
+        let taken = tokio::task::spawn_blocking(move || {
+            let read = file.read();
+            publish(&shell, read);
+            file
+        });
+        match taken.await {
+            Ok(returned) => file = returned,
+            Err(_) => return tracing::error!("publications are no longer looked for: restart the platform"),
+        }
+    }
+}
+
+/// Takes a publication into force, or says why not.
+fn publish(shell: &ShellState, read: Result<Publication, PublicationFileError>) {
+    let refused = |digest: &[u8; 32], why: &str| {
+        tracing::error!(why, "publication refused: the one before stays in force");
+        lock_platform(&shell.platform).record_refused_publication(digest, why, unix_now());
+    };
+    let publication = match read {
+        Ok(publication) => publication,
+        Err(PublicationFileError::Read { .. }) => {
+            return tracing::warn!("the changed publication cannot be read");
+        }
+        Err(error @ PublicationFileError::Content { digest, .. }) => {
+            return refused(&digest, &error.to_string());
+        }
+    };
+    let before = shell.departments();
+    let clients = match DepartmentClients::new(publication.departments(), Some(&before)) {
+        Ok(clients) => clients,
+        Err(error) => return refused(publication.digest(), &error.to_string()),
+    };
+    let (number, digest) = (publication.number(), *publication.digest());
+    let services = publication.documents().count();
+    // No call is sent between the two: it could be of a department that only the new list has.
+    let mut in_use = shell.departments.lock().unwrap_or_else(PoisonError::into_inner);
+    let published = lock_platform(&shell.platform).publish(publication);
+    match published {
+        Ok(()) => {
+            *in_use = Arc::new(clients);
+            tracing::info!(number, services, "publication taken into force");
+        }
+        Err(error) => refused(&digest, &error.to_string()),
+    }
+}
+
 async fn send_peer_call(shell: &ShellState, call: &PeerCall) -> Result<PeerAnswer, PeerUnreachable> {
     let base = match &call.peer {
-        Peer::Department(department) => return shell.departments.send(department, call).await,
+        Peer::Department(department) => return shell.departments().send(department, call).await,
         Peer::Acquirer => &shell.peers.acquirer,
         Peer::Identity => &shell.peers.identity,
     };

@@ -76,7 +76,7 @@ fn build_call(
     now: UnixMs,
     due: &DueSubmission,
 ) -> rusqlite::Result<Option<PeerCall>> {
-    let Some(operation) = config.operations.get(&due.operation) else { return Ok(None) };
+    let Some(operation) = config.operations().get(&due.operation) else { return Ok(None) };
     let submission = due.submission.clone();
     let (target, body) = if due.state == SubmissionState::Queued {
         (SUBMISSIONS_TARGET, delivery_body(tx, due)?)

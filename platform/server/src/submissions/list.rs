@@ -27,7 +27,7 @@ pub(crate) fn submissions_of(
             SubmissionState::from_name(&row.get::<_, String>(3)?).unwrap_or(SubmissionState::Conflict);
         let words =
             row.get::<_, Option<String>>(5)?.map(|words| from_json_column::<contract::Bilingual>(&words));
-        let document = context.config.catalogue.document(&service);
+        let document = context.config.publication.document(&service);
         let matter = document.map_or_else(|| service.clone(), |document| document.title.zh.clone());
         let at: UnixMs = from_ms_column(row.get(6)?);
         Ok(AnswerRow::from([

@@ -1,11 +1,9 @@
 //! Resident codes at the platform: phones bound, codes issued, shown, accepted once, revoked.
 
-use std::collections::BTreeSet;
-
 use contract::{
-    AdmissionSubject, Challenge, CodeHolder, Evidence, IdentifyAnswer, IdentifyRequest, IssuerKey,
-    IssuerKeys, PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId,
-    from_hex, sm3, to_hex,
+    Challenge, CodeHolder, Evidence, IdentifyAnswer, IdentifyRequest, IssuerKey, IssuerKeys,
+    PresentedCredential, ProblemCode, PublicKey, SecretKey, SignedStatement, UnixMs, VisitId, from_hex, sm3,
+    to_hex,
 };
 use contract::{HttpMethod, routes};
 use resident_code::{AnswerCode, CodeIssuers, OfflineCode, SessionCertificate};
@@ -16,7 +14,7 @@ use server::{
 };
 
 use crate::feed::FeedReader;
-use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, card_evidence, setup};
+use crate::fixture::{CityFixture, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, setup};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const RULES: &str = include_str!("../../../../provisioning/codes.toml");
@@ -67,7 +65,7 @@ pub(crate) fn authority_at(identity_page: &str, now_ms: u64) -> (CodeAuthority, 
     (authority, [(1, issuer)].into_iter().collect())
 }
 
-fn city() -> CityFixture {
+pub(crate) fn city() -> CityFixture {
     CityFixture::with(PlatformSetup { code_authority: Some(authority()), ..setup() })
 }
 
@@ -275,31 +273,6 @@ fn code_of_a_bound_phone_is_accepted_once() {
     city.advance(60_000);
     let stale = certificate.present(&phone.key, u32::try_from(city.now.0 / 1000 - 40).unwrap()).unwrap();
     assert_eq!(identify(&mut city, TestKiosk::One, &stale.to_text()).err(), Some(ProblemCode::CodeExpired));
-}
-
-#[test]
-fn gate_is_given_the_names_of_one_person() {
-    let mut city = city();
-    let phone = TestPhone::bind_zhang_guiying(&mut city);
-    let certificates = [phone.certificate(&mut city), phone.certificate(&mut city)];
-    let alias = |at: usize| -> [u8; 8] { certificates[at].to_bytes()[4..12].try_into().unwrap() };
-    let holders = [0, 1].map(|at| AdmissionSubject::Holder(CodeHolder::from_alias(&alias(at))));
-    let card = AdmissionSubject::Card(card_evidence(ZHANG_GUIYING).card_name().unwrap());
-    for by_card in [true, false] {
-        let answer = if by_card {
-            city.visit_by_card(TestKiosk::Gate, ZHANG_GUIYING)
-        } else {
-            city.advance(4_000);
-            let code = phone.show(&mut city, &certificates[0]).to_text();
-            identify(&mut city, TestKiosk::Gate, &code).unwrap()
-        };
-        let names: BTreeSet<_> = answer.names.iter().copied().collect();
-        assert_eq!(names, BTreeSet::from([card, holders[0], holders[1]]), "by card: {by_card}");
-    }
-    let at_a_kiosk = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
-    assert_eq!(at_a_kiosk.names, [], "a kiosk needs no other names");
-    ask(&mut city, "losses", &json!({ "phone": phone.secret })).unwrap();
-    assert_eq!(city.visit_by_card(TestKiosk::Gate, ZHANG_GUIYING).names, [card], "the codes were revoked");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use server::{Peer, PeerCall, PlatformReply, PlatformSetup};
 use zeroize::Zeroizing;
 
 use crate::fixture::{CityFixture, DOCUMENTS, TestKiosk, ZHANG_GUIYING, call_request, setup};
+use crate::publications::publication;
 use crate::records::{KioskLog, send};
 
 const DOCUMENT: &str = include_str!("../../../../docs/department-api.json");
@@ -210,7 +211,7 @@ fn submitted(city: &mut CityFixture) {
 fn document_describes_what_is_sent_and_answered() {
     let mut documents: Vec<String> = DOCUMENTS.map(str::to_owned).into();
     documents.push(include_str!("../../../../assets/services/hall-number.toml").to_owned());
-    let city = CityFixture::with(PlatformSetup { service_documents: documents, ..setup() });
+    let city = CityFixture::with(PlatformSetup { publication: publication(documents), ..setup() });
     let mut compared = Compared { document: document(), city, seen: BTreeSet::new() };
     compared.call("water.pay", &[], None);
     compared.call("medical.balance", &[], None);

@@ -10,7 +10,9 @@ use sandbox::department::{
     Answering, Booking, DepartmentData, DepartmentKey, PlatformIdentity, PublicKey, SignedRequest,
     read_departments,
 };
-use server::{DepartmentDirectory, Peer, PeerAnswer, PeerCall};
+use server::{Peer, PeerAnswer, PeerCall};
+
+use crate::publications::files_in;
 
 const PLATFORM: &str = "PLATFORM";
 const PLATFORM_KEY: [u8; 32] = [8; 32];
@@ -28,17 +30,11 @@ pub(crate) fn assets() -> PathBuf {
 pub(crate) fn operations() -> Operations {
     static OPERATIONS: LazyLock<Operations> = LazyLock::new(|| {
         let mut all = Operations::default();
-        for file in std::fs::read_dir(assets().join("operations")).unwrap() {
-            let path = file.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let one =
-                Operations::parse(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
-            all.add(one).unwrap();
+        for file in files_in(&assets().join("operations")) {
+            all.add(Operations::parse(&file.text).unwrap()).unwrap();
         }
-        for file in std::fs::read_dir(assets().join("licences")).unwrap() {
-            let path = file.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            all.add_licence(&text).map_err(|error| format!("{}: {error}", path.display())).unwrap();
+        for file in files_in(&assets().join("licences")) {
+            all.add_licence(&file.text).unwrap();
         }
         all
     });
@@ -50,7 +46,7 @@ fn secret(department: &str) -> [u8; 32] {
 }
 
 /// The departments as the platform registers them, below this base URL.
-pub(crate) fn department_directory(base: &str) -> DepartmentDirectory {
+pub(crate) fn department_list(base: &str) -> String {
     let entry = |department: &contract::Department| {
         let key = SecretKey::from_bytes(&secret(&department.id.to_string())).unwrap().public();
         let id = &department.id;
@@ -59,8 +55,12 @@ pub(crate) fn department_directory(base: &str) -> DepartmentDirectory {
         )
     };
     let entries: String = operations().departments().map(entry).collect();
-    let text = format!("platform = \"{PLATFORM}\"\n{entries}");
-    DepartmentDirectory::parse(&text, SecretKey::from_bytes(&PLATFORM_KEY).unwrap()).unwrap()
+    format!("platform = \"{PLATFORM}\"\n{entries}")
+}
+
+/// The key that the platform signs its requests to departments with.
+pub(crate) fn platform_key() -> SecretKey {
+    SecretKey::from_bytes(&PLATFORM_KEY).unwrap()
 }
 
 /// All departments of the demo city.

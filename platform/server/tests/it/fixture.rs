@@ -18,7 +18,8 @@ use server::{
     PlatformSetup, RegisteredKiosk, parse_demo_residents,
 };
 
-use crate::departments::{Departments, department_directory, operations};
+use crate::departments::{Departments, platform_key};
+use crate::publications::publication;
 
 pub(crate) const RESIDENTS: &str = include_str!("../../../../assets/residents.toml");
 pub(crate) const DOCUMENTS: [&str; 3] = [
@@ -77,12 +78,10 @@ pub(crate) fn setup() -> PlatformSetup {
         profile: profile(kiosk),
     });
     PlatformSetup {
-        catalogue_key: SecretKey::from_bytes(&[9; 32]).unwrap(),
         format_key: FormatKey::new(1, [5; 32]),
         kiosks: devices.into(),
-        service_documents: DOCUMENTS.map(str::to_owned).into(),
-        operations: operations(),
-        departments: department_directory("http://departments.invalid"),
+        publication: publication(DOCUMENTS.map(str::to_owned)),
+        department_key: platform_key(),
         residents: parse_demo_residents(RESIDENTS).unwrap(),
         code_authority: None,
         relying_parties: Vec::new(),

@@ -7,13 +7,13 @@ use contract::{
     SecretKey, SubmissionId, TicketId, VisitId, routes, sm3,
 };
 use sandbox::department::Answering;
-use server::{DepartmentDirectory, PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformSetup};
+use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformSetup};
 use zeroize::Zeroizing;
 
-use crate::departments::department_directory;
 use crate::fixture::{
     CityFixture, DOCUMENTS, TestKiosk, ZHANG_GUIYING, answer_or_problem, call_request, order_for, setup,
 };
+use crate::publications::publication;
 use crate::records::{KioskLog, send};
 
 /// The answer of the kiosk's request for the balance, when the department's answer is changed like this.
@@ -126,7 +126,7 @@ fn fields_that_no_step_declares_stay_at_the_platform() {
     let document = DOCUMENTS[1]
         .replace("insurance = { type = \"text\", zh = \"参保类型\", en = \"Insurance type\" }\n", "");
     let document = document.replace(", \"insurance\"]", "]");
-    let setup = PlatformSetup { service_documents: vec![document], ..setup() };
+    let setup = PlatformSetup { publication: publication([document]), ..setup() };
     let mut city = CityFixture::with(setup);
     let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
     let rows = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None).unwrap();
@@ -166,14 +166,6 @@ fn bill_is_known_by_its_department_and_key() {
     assert_eq!(city.charge(TestKiosk::One, &other), Err(ProblemCode::BillChanged));
 }
 
-const OPERATION: &str = r#"
-[[operation]]
-name = "pension.certify"
-department = "social-insurance"
-kind = "submit"
-input = ["phone"]
-"#;
-
 fn submission(id: u128, resident: Pseudonym, phone: &str) -> Entry {
     let name = Bilingual { zh: "社保".into(), en: "Social insurance".into() };
     let id_of: DepartmentId = "social-insurance".parse().unwrap();
@@ -196,27 +188,13 @@ fn submission(id: u128, resident: Pseudonym, phone: &str) -> Entry {
 
 /// A city with a submission in the records of its first kiosk.
 fn city_with_submissions(of: impl Fn(Pseudonym) -> Vec<Entry>) -> CityFixture {
-    let mut city = CityFixture::with(setup_with_submission());
+    let mut city = CityFixture::new();
     let resident = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident;
     let mut log = KioskLog::new(TestKiosk::One, 1);
     let entries = of(resident);
     entries.iter().for_each(|entry| log.append_entry(entry));
     send(&mut city, TestKiosk::One, &log.batch(0, entries.len())).unwrap();
     city
-}
-
-fn setup_with_submission() -> PlatformSetup {
-    let mut setup = setup();
-    if setup.operations.get("pension.certify").is_none() {
-        let department =
-            "[[department]]\nid = \"social-insurance\"\nname = { zh = \"社保\", en = \"Social\" }\n";
-        let added = contract::Operations::parse(&format!("{department}{OPERATION}")).unwrap();
-        let mut all = contract::Operations::default();
-        all.add(added).unwrap();
-        setup.operations = all;
-        setup.service_documents.clear();
-    }
-    setup
 }
 
 /// The department's call, answered like this.
@@ -262,7 +240,7 @@ fn submission_is_delivered_until_the_department_has_it() {
 
 #[test]
 fn same_record_delivered_again_is_the_same_submission() {
-    let mut city = CityFixture::with(setup_with_submission());
+    let mut city = CityFixture::new();
     let resident = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident;
     let mut log = KioskLog::new(TestKiosk::One, 1);
     log.append_entry(&submission(1, resident, "13800000000"));
@@ -310,11 +288,4 @@ fn submission_of_a_forgotten_resident_is_delivered_without_name() {
     assert_eq!(body.get("person"), None);
     city.advance(86_400_000);
     assert!(city.platform.due_calls(city.now).is_empty());
-}
-
-#[test]
-fn directory_names_keys_only_of_departments_with_operations() {
-    let directory: DepartmentDirectory = department_directory("http://departments.invalid");
-    assert!(directory.get(&"water".parse().unwrap()).is_some());
-    assert!(directory.get(&"nowhere".parse().unwrap()).is_none());
 }

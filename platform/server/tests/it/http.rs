@@ -7,7 +7,7 @@ use std::time::Duration;
 use contract::routes;
 use contract::{
     CallAnswer, ChargeState, IdentifyAnswer, IdentifyRequest, InquiryRequest, OrderId, PaymentMethod,
-    PresentedCredential, Settlement, VisitId,
+    PresentedCredential, PublicationSources, Settlement, VisitId,
 };
 use reqwest::StatusCode;
 use rusqlite::Connection;
@@ -22,9 +22,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::departments::{department_directory, sandbox_departments};
-use crate::fixture::{TestKiosk, call_request, order_for, setup};
+use crate::departments::{department_list, sandbox_departments};
+use crate::fixture::{DOCUMENTS, TestKiosk, call_request, order_for, setup};
 use crate::kiosk_client::{KioskClient, SealedRequest, TestCertificateAuthority, envelope};
+use crate::publications::{published_as, sources};
 
 pub(crate) struct RunningServers {
     pub(crate) authority: TestCertificateAuthority,
@@ -61,12 +62,12 @@ pub(crate) async fn start() -> RunningServers {
     let listener = KioskListener::new(listen().await.0, authority.platform()).unwrap();
     let kiosks = listener.address();
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
-    let platform = Platform::open(
-        in_memory(),
-        PlatformSetup { departments: department_directory(&department_url), ..setup() },
-    )
-    .unwrap();
-    let serving = shell::serve(at_platform, side, platform, peers, stopped.clone());
+    let departments = department_list(&department_url);
+    let sources = PublicationSources { departments, ..sources(DOCUMENTS.map(str::to_owned)) };
+    let platform =
+        Platform::open(in_memory(), PlatformSetup { publication: published_as(1, sources), ..setup() })
+            .unwrap();
+    let serving = shell::serve(at_platform, side, platform, peers, None, stopped.clone());
     let charging = sandbox::shell::serve(at_acquirer, acquirer::router(ledger), until_stopped());
     let booking =
         sandbox::shell::serve(at_department, department::router(sandbox_departments()), until_stopped());

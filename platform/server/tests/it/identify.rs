@@ -1,13 +1,17 @@
 //! Identification by card, code and ID card: what is accepted and what is refused.
 
+use std::collections::BTreeSet;
+
 use contract::routes;
 use contract::{
-    CardEvidence, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest, InquiryRequest, Level, OrderId,
-    PresentedCredential, ProblemCode, VisitId,
+    AdmissionSubject, CardEvidence, CodeHolder, Evidence, IdCardEvidence, IdentifyAnswer, IdentifyRequest,
+    InquiryRequest, Level, OrderId, PresentedCredential, ProblemCode, VisitId,
 };
 use resident_code::{FormatKey, OnlineToken};
+use serde_json::json;
 use server::{PlatformRequest, parse_demo_residents};
 
+use crate::codes::{self, TestPhone};
 use crate::fixture::{
     CityFixture, RESIDENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, card_evidence,
     order_for, setup,
@@ -234,4 +238,29 @@ fn request_without_the_kiosks_signature_is_refused() {
     }
     let reply = city.handle(&good);
     assert!(answer_or_problem::<serde_json::Value>(&city.complete(reply)).is_ok());
+}
+
+#[test]
+fn gate_is_given_the_names_of_one_person() {
+    let mut city = codes::city();
+    let phone = TestPhone::bind_zhang_guiying(&mut city);
+    let certificates = [phone.certificate(&mut city), phone.certificate(&mut city)];
+    let alias = |at: usize| -> [u8; 8] { certificates[at].to_bytes()[4..12].try_into().unwrap() };
+    let holders = [0, 1].map(|at| AdmissionSubject::Holder(CodeHolder::from_alias(&alias(at))));
+    let card = AdmissionSubject::Card(card_evidence(ZHANG_GUIYING).card_name().unwrap());
+    for by_card in [true, false] {
+        let answer = if by_card {
+            city.visit_by_card(TestKiosk::Gate, ZHANG_GUIYING)
+        } else {
+            city.advance(4_000);
+            let code = phone.show(&mut city, &certificates[0]).to_text();
+            codes::identify(&mut city, TestKiosk::Gate, &code).unwrap()
+        };
+        let names: BTreeSet<_> = answer.names.iter().copied().collect();
+        assert_eq!(names, BTreeSet::from([card, holders[0], holders[1]]), "by card: {by_card}");
+    }
+    let at_a_kiosk = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING);
+    assert_eq!(at_a_kiosk.names, [], "a kiosk needs no other names");
+    codes::ask(&mut city, "losses", &json!({ "phone": phone.secret })).unwrap();
+    assert_eq!(city.visit_by_card(TestKiosk::Gate, ZHANG_GUIYING).names, [card], "the codes were revoked");
 }

@@ -156,7 +156,7 @@ async fn kiosk_removed_from_the_list_is_refused() {
     let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peers = PeerUrls { acquirer: String::new(), identity: String::new() };
     let side = KioskEndpoint { listener, envelope_keys: vec![envelope()] };
-    tokio::spawn(shell::serve(pages, side, platform, peers, stopped));
+    tokio::spawn(shell::serve(pages, side, platform, peers, None, stopped));
     for (kiosk, taken) in [(TestKiosk::One, true), (TestKiosk::Two, false)] {
         let link = KioskClient::new(kiosks, &authority.kiosk(kiosk.id()));
         let answer = link.send(&SealedRequest::new(kiosk, routes::INQUIRIES.path, &inquiry())).await.unwrap();

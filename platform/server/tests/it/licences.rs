@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use contract::{AnswerRow, CallAnswer, ConsentId, Operations, ProblemCode, SecretKey, routes, sm3};
+use contract::{AnswerRow, CallAnswer, ConsentId, ProblemCode, SecretKey, SourceFile, routes, sm3};
 use sandbox::department::Answering;
 use serde_json::{Value, json};
 use server::{PeerAnswer, PeerCall, PeerUnreachable, PlatformReply, PlatformSetup, RelyingParty};
@@ -14,13 +14,14 @@ use crate::fixture::{
     CityFixture, FixtureResident, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, call_request,
     setup,
 };
+use crate::publications::{publication, published_as, sources};
 
 const MINE: &str = include_str!("../../../../assets/services/licence-mine.toml");
 const SENIOR: &str = include_str!("../../../../assets/services/senior-card.toml");
 
 fn city() -> CityFixture {
     CityFixture::with(PlatformSetup {
-        service_documents: [MINE, SENIOR].map(str::to_owned).into(),
+        publication: publication([MINE, SENIOR].map(str::to_owned)),
         ..setup()
     })
 }
@@ -242,16 +243,11 @@ values = { licence = "fishing-permit", status = "in-force", since = "2025-01-01"
 
 /// A city in which somebody has added a kind of licence to the files, and to nothing else.
 fn city_with_permit() -> CityFixture {
-    let mut operations = Operations::default();
-    for file in fs::read_dir(assets().join("operations")).unwrap() {
-        let path = file.unwrap().path();
-        let mut text = fs::read_to_string(&path).unwrap();
-        if path.ends_with("licence-library.toml") {
-            text.push_str(PERMIT_OPERATION);
-        }
-        operations.add(Operations::parse(&text).unwrap()).unwrap();
+    let mut sources = sources([MINE.to_owned()]);
+    sources.licences = vec![SourceFile { name: "fishing-permit.toml".into(), text: PERMIT.into() }];
+    for file in sources.operations.iter_mut().filter(|file| file.name == "licence-library.toml") {
+        file.text.push_str(PERMIT_OPERATION);
     }
-    operations.add_licence(PERMIT).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let data = fs::read_to_string(assets().join("departments/licence-library.toml")).unwrap();
     let listed = PERMIT_LISTED.split_once('\n').unwrap().0;
@@ -263,8 +259,7 @@ fn city_with_permit() -> CityFixture {
         ..relying_party("PHARMACY", PHARMACY, "medical", 50)
     };
     let mut city = CityFixture::with(PlatformSetup {
-        service_documents: vec![MINE.to_owned()],
-        operations,
+        publication: published_as(1, sources),
         code_authority: Some(authority()),
         relying_parties: vec![party],
         ..setup()

@@ -24,6 +24,7 @@ mod maintenance;
 mod pages;
 mod pairing;
 mod phone;
+mod publications;
 mod records;
 mod restore;
 mod services;

@@ -13,6 +13,7 @@ use crate::fixture::{
     CityFixture, DOCUMENTS, FixtureResident, RAN_GUANGMING, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING,
     card_evidence, order_for, setup,
 };
+use crate::publications::publication;
 
 const SERVICE: &str = include_str!("../../../../assets/services/phone-pairing.toml");
 /// The last six characters of Wang Jianguo's ID number.
@@ -20,10 +21,10 @@ const END: &str = "023312";
 const PAGE: &str = "http://127.0.0.1:8081/code/#pair=";
 
 fn city() -> CityFixture {
-    let documents = DOCUMENTS.into_iter().chain([SERVICE]).map(str::to_owned).collect();
+    let documents = DOCUMENTS.into_iter().chain([SERVICE]).map(str::to_owned);
     CityFixture::with(PlatformSetup {
         code_authority: Some(authority()),
-        service_documents: documents,
+        publication: publication(documents),
         ..setup()
     })
 }
@@ -159,10 +160,9 @@ fn pairing_code_expires_or_is_replaced() {
 fn service_document_cannot_lower_the_pairing_evidence() {
     let lowered = SERVICE.replace("level = \"proven\"", "level = \"recognised\"");
     assert_ne!(lowered, SERVICE);
-    let documents = vec![lowered];
     let mut city = CityFixture::with(PlatformSetup {
         code_authority: Some(authority()),
-        service_documents: documents,
+        publication: publication([lowered]),
         ..setup()
     });
     let key = visit(&mut city, WANG_JIANGUO, true);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use contract::{Challenge, ECertificateExtract, HttpMethod, UnixMs};
+use contract::{Challenge, ECertificateExtract, HttpMethod, PublicationSources, UnixMs};
 use resident_code::{AnswerCode, Code, CodeIssuers, TimeWindow, VerifiedCode};
 use rusqlite::Connection;
 use sandbox::identity::Register;
@@ -20,9 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::codes::{authority_at, relying_party, root, secret};
-use crate::departments::{department_directory, sandbox_departments};
-use crate::fixture::{RESIDENTS, setup};
+use crate::departments::{department_list, sandbox_departments};
+use crate::fixture::{DOCUMENTS, RESIDENTS, setup};
 use crate::kiosk_client::{TestCertificateAuthority, envelope};
+use crate::publications::{published_as, sources};
 
 /// The browser, and the script that drives it.
 struct Browser {
@@ -169,10 +170,14 @@ fn phone_page_binds_shows_codes_and_works_offline() {
         consent_days: 30,
         ..relying_party("PHARMACY", 0x61, "medical", 50)
     };
+    let sources = PublicationSources {
+        departments: department_list(&departments),
+        ..sources(DOCUMENTS.map(str::to_owned))
+    };
     let setup = PlatformSetup {
         code_authority: Some(authority),
         relying_parties: vec![pharmacy],
-        departments: department_directory(&departments),
+        publication: published_as(1, sources),
         ..setup()
     };
     let city = Platform::open(Connection::open_in_memory().unwrap(), setup).unwrap();
@@ -182,7 +187,7 @@ fn phone_page_binds_shows_codes_and_works_offline() {
         KioskListener::new(at_kiosks, TestCertificateAuthority::new().platform()).unwrap()
     });
     let side = KioskEndpoint { listener: kiosks, envelope_keys: vec![envelope()] };
-    runtime.spawn(shell::serve(at_platform, side, city, peers, stopped.clone()));
+    runtime.spawn(shell::serve(at_platform, side, city, peers, None, stopped.clone()));
     let register = Register::from_toml(RESIDENTS).unwrap();
     let router = sandbox::identity::router(register, &format!("{platform}/"));
     runtime.spawn(sandbox::shell::serve(at_identity, router, until_stopped()));

@@ -10,6 +10,7 @@ use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformReque
 use crate::fixture::{
     CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, answer_or_problem, call_request, setup,
 };
+use crate::publications::{publication, published_as, sources};
 
 #[test]
 fn operation_answers_with_the_declared_fields() {
@@ -55,8 +56,8 @@ fn consent_is_bound_to_its_resident_and_gives_one_proof() {
 #[test]
 fn e_certificate_needs_consent_and_is_masked() {
     let document = include_str!("../../../../assets/services/senior-card.toml");
-    let documents = DOCUMENTS.into_iter().chain([document]).map(str::to_owned).collect();
-    let mut city = CityFixture::with(PlatformSetup { service_documents: documents, ..setup() });
+    let documents = DOCUMENTS.into_iter().chain([document]).map(str::to_owned);
+    let mut city = CityFixture::with(PlatformSetup { publication: publication(documents), ..setup() });
     let ask = |city: &mut CityFixture, person, consent: Option<u128>| {
         let key = city.visit_by_card(TestKiosk::One, person).key.clone();
         let consent = consent.map(ConsentId::from_entropy);
@@ -89,8 +90,8 @@ fn operation_needs_a_service_offered_at_the_kiosk() {
 
 #[test]
 fn service_above_the_level_of_the_visit_is_refused() {
-    let documents = DOCUMENTS.map(|text| text.replace("level = \"recognised\"", "level = \"proven\"")).into();
-    let mut city = CityFixture::with(PlatformSetup { service_documents: documents, ..setup() });
+    let documents = DOCUMENTS.map(|text| text.replace("level = \"recognised\"", "level = \"proven\""));
+    let mut city = CityFixture::with(PlatformSetup { publication: publication(documents), ..setup() });
     let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
     let refused = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None);
     assert_eq!(refused, Err(ProblemCode::LevelTooLow));
@@ -158,13 +159,14 @@ fn ids(answer: &ChangesAnswer) -> Vec<String> {
 fn feed_has_signed_documents_changes_and_withdrawals() {
     let path = "file:feed?mode=memory&cache=shared";
     let _keeps_the_database = Connection::open(path).unwrap();
-    let open = |documents: &[String]| {
-        let setup = PlatformSetup { service_documents: documents.into(), ..setup() };
+    let open = |number, documents: &[String]| {
+        let publication = published_as(number, sources(documents.iter().cloned()));
+        let setup = PlatformSetup { publication, ..setup() };
         Platform::open(Connection::open(path).unwrap(), setup).unwrap()
     };
     let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
 
-    let all = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), 0).unwrap();
+    let all = changes(&mut open(1, &[proof.clone(), balance.clone(), water.clone()]), 0).unwrap();
     assert_eq!(ids(&all), ["insurance.proof", "medical.balance", "water.pay", "departments"]);
     let public = SecretKey::from_bytes(&[9; 32]).unwrap().public();
     for item in &all.items {
@@ -181,11 +183,11 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
         }
     }
 
-    let same = changes(&mut open(&[proof.clone(), balance.clone(), water.clone()]), all.cursor).unwrap();
+    let same = changes(&mut open(1, &[proof.clone(), balance.clone(), water.clone()]), all.cursor).unwrap();
     assert_eq!((ids(&same), same.cursor), (vec![], all.cursor));
 
     let newer = water.replace("version = 1", "version = 2");
-    let mut changed = open(&[proof, newer]);
+    let mut changed = open(2, &[proof, newer]);
     let changed_items = changes(&mut changed, all.cursor).unwrap();
     assert_eq!(ids(&changed_items), ["water.pay", "-medical.balance"]);
     assert_eq!(ids(&changes(&mut changed, 0).unwrap()).len(), 4);
@@ -194,10 +196,49 @@ fn feed_has_signed_documents_changes_and_withdrawals() {
 }
 
 #[test]
-fn invalid_service_document_prevents_the_start() {
-    let bad = DOCUMENTS[2].replace("bill = \"key\"", "bill = \"text\"");
-    for documents in [vec![bad], vec![DOCUMENTS[0].to_owned(); 2]] {
-        let setup = PlatformSetup { service_documents: documents, ..setup() };
-        assert!(Platform::open(Connection::open_in_memory().unwrap(), setup).is_err());
+fn publication_is_taken_while_the_platform_runs() {
+    let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
+    let mut city = CityFixture::with(PlatformSetup {
+        publication: publication([proof.clone(), balance.clone()]),
+        ..setup()
+    });
+    let before = changes(&mut city.platform, 0).unwrap();
+    let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+    let bills = |city: &mut CityFixture| city.call(TestKiosk::One, &key, "water.pay", "water.bills", None);
+    assert_eq!(bills(&mut city), Err(ProblemCode::NotOffered));
+
+    city.platform.publish(published_as(2, sources([proof, water]))).unwrap();
+    assert!(!bills(&mut city).unwrap().is_empty());
+    let refused = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None);
+    assert_eq!(refused, Err(ProblemCode::NotOffered));
+    assert_eq!(ids(&changes(&mut city.platform, before.cursor).unwrap()), ["water.pay", "-medical.balance"]);
+}
+
+#[test]
+fn publication_that_does_not_follow_leaves_the_one_before() {
+    let [proof, balance, water] = DOCUMENTS.map(str::to_owned);
+    let all = [proof.clone(), balance.clone(), water.clone()];
+    let path = "file:published?mode=memory&cache=shared";
+    let _keeps_the_database = Connection::open(path).unwrap();
+    let open = |publication| {
+        Platform::open(Connection::open(path).unwrap(), PlatformSetup { publication, ..setup() })
+    };
+    let mut platform = open(published_as(5, sources(all.clone()))).unwrap();
+    let before = changes(&mut platform, 0).unwrap();
+    let changed = [proof, balance, water.replace("水费", "自来水费")];
+    assert_ne!(changed, all);
+    for (publication, expected) in [
+        (published_as(4, sources(all.clone())), "older than 5"),
+        (published_as(5, sources(all[..2].iter().cloned())), "with other content"),
+        (published_as(6, sources(changed)), "`water.pay` was changed, but its version is still 1"),
+    ] {
+        let error = platform.publish(publication.clone()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let Err(at_start) = open(publication) else { panic!("{expected}: the platform was started") };
+        let cause = std::error::Error::source(&at_start).unwrap().to_string();
+        assert!(cause.contains(expected), "{cause}");
+        let after = changes(&mut platform, before.cursor).unwrap();
+        assert_eq!((after.items.len(), after.cursor), (0, before.cursor));
     }
+    drop(open(published_as(5, sources(all))).unwrap());
 }

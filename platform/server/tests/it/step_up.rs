@@ -11,6 +11,7 @@ use server::PlatformSetup;
 
 use crate::codes::{TestPhone, authority, identify};
 use crate::fixture::{CityFixture, DOCUMENTS, TestKiosk, WANG_JIANGUO, ZHANG_GUIYING, order_for, setup};
+use crate::publications::publication;
 
 /// The balance service with level `proven`, so that a copied code alone does not open it.
 fn proven_only() -> String {
@@ -20,12 +21,11 @@ fn proven_only() -> String {
 }
 
 fn city() -> CityFixture {
-    let setup = setup();
-    let documents = setup.service_documents.iter().cloned().chain([proven_only()]).collect();
+    let documents = DOCUMENTS.map(str::to_owned).into_iter().chain([proven_only()]);
     CityFixture::with(PlatformSetup {
         code_authority: Some(authority()),
-        service_documents: documents,
-        ..setup
+        publication: publication(documents),
+        ..setup()
     })
 }
 
