@@ -24,6 +24,17 @@ pub enum AnswerFieldType {
 const TEXT_MAX: usize = 200;
 
 impl AnswerFieldType {
+    /// The form of a value, in words.
+    #[must_use]
+    pub const fn form(self) -> &'static str {
+        match self {
+            Self::Key => "a key: a text of 1 to 200 characters, none of them a control character",
+            Self::Text => "a text of at most 200 characters, none of them a control character",
+            Self::Money => "an amount in whole fen: digits only, as a text",
+            Self::Date => "a date: 2026-11-30 or 2026-11",
+        }
+    }
+
     /// Its name in documents and operations files.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -130,7 +130,7 @@ key = "KEY"
             ("http://", "https://", 5, "the address of a proxy on this host"),
             ("\"KEY\"", "\"12\"", 6, "in hexadecimal"),
             ("key =", "keys =", 6, "unknown field `keys`"),
-            ("\"CQ-PLATFORM\"", "\"cq\"", 2, "relying party's id"),
+            ("\"CQ-PLATFORM\"", "\"cq\"", 2, "id of a relying party or of the platform"),
         ] {
             let Err(error) = parse(&GOOD.replacen(from, to, 1)) else { panic!("{to} was accepted") };
             assert!(error.starts_with(&format!("line {line},")) && error.contains(expected), "{error}");

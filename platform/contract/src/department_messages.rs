@@ -179,7 +179,7 @@ pub enum AnswerFault {
     #[error("row {0} has no field `{1}`")]
     Missing(usize, String),
     /// A value is not of the declared type.
-    #[error("row {0}: the value of `{1}` is not of type {2:?}")]
+    #[error("row {0}: the value of `{1}` is not {form}", form = .2.form())]
     Type(usize, String, AnswerFieldType),
     /// A text is empty, too long, or has a control character.
     #[error("`{0}` is empty, has a control character, or more than {1} characters")]

@@ -18,7 +18,7 @@ pub enum IdError {
     #[error("a kiosk id is 1 to 16 characters of A-Z, 0-9 and -")]
     NotKiosk,
     /// Not 1–16 characters of `A–Z 0–9 -`.
-    #[error("a relying party's id is 1 to 16 characters of A-Z, 0-9 and -")]
+    #[error("the id of a relying party or of the platform is 1 to 16 characters of A-Z, 0-9 and -")]
     NotRelyingParty,
 }
 

@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long)]
     keys: PathBuf,
     /// Id that the platform names itself by in X-Device.
-    #[arg(long, default_value = "platform")]
+    #[arg(long, default_value = "PLATFORM")]
     platform: String,
     /// File of the platform's public key: 130 hexadecimal digits.
     #[arg(long)]

@@ -20,6 +20,8 @@ use super::tickets::{self, stored_ms};
 use super::wire::{Booking, Failure, OpenBill, Person};
 use crate::shell::prepare_database;
 
+/// Longest body of a request, in bytes.
+const BODY_MAX: usize = 1024 * 1024;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// A request as it was received. No `Debug`: the body names a person.
@@ -163,6 +165,9 @@ impl Departments {
         if !self.platform.sent(department, request, now_ms) {
             let problem = problem(401, "the request is not signed by the platform, or its time is not now");
             return Ok(sign(key, request, problem, now_ms));
+        }
+        if request.body.len() > BODY_MAX {
+            return Ok(sign(key, request, problem(400, "the body has more than 1 MiB"), now_ms));
         }
         let mut tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let work = tx.savepoint()?;

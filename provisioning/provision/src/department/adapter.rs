@@ -32,6 +32,7 @@ pub(crate) struct Adapter {
     kiosk: KioskId,
     /// The first answer that breaks a rule of all answers.
     unsigned: Option<Failure>,
+    unsigned_answers: usize,
     undated: Option<Failure>,
     late: Option<Failure>,
     named: Option<Failure>,
@@ -68,6 +69,23 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// The request, for the report.
     sent: String,
+}
+
+impl Deviation {
+    /// The deviation in words; `None` for none.
+    fn words(self) -> Option<String> {
+        let words = match self {
+            Self::None => return None,
+            Self::NoSignature => "without X-Signature",
+            Self::WrongSignature => "X-Signature is of something else",
+            Self::Time(shift) => return Some(format!("X-Time is {} s from now", shift / 1000)),
+            Self::ChangedBody => "the body has a space more than the signed one",
+            Self::OtherDepartment => "signed for another department",
+            Self::OtherPath => "signed for another path",
+            Self::OtherSender => "X-Device is another",
+        };
+        Some(words.to_owned())
+    }
 }
 
 impl Sent {
@@ -114,6 +132,7 @@ impl Adapter {
             id_number: inputs.person.id_number.clone(),
             kiosk: "K-CHECK".parse()?,
             unsigned: None,
+            unsigned_answers: 0,
             undated: None,
             late: None,
             named: None,
@@ -157,8 +176,8 @@ impl Adapter {
     pub(crate) async fn send(&mut self, sent: &Sent) -> Answer {
         let (time, signature, body) = self.sign(sent);
         let mut shown = format!("POST {} {}", sent.target, String::from_utf8_lossy(&sent.body));
-        if sent.deviation != Deviation::None {
-            let _ = write!(shown, " (deviation: {:?})", sent.deviation);
+        if let Some(deviation) = sent.deviation.words() {
+            let _ = write!(shown, " ({deviation})");
         }
         let device = if sent.deviation == Deviation::OtherSender { "OTHER-SENDER" } else { &self.platform };
         let timeout = Duration::from_millis(sent.timeout_ms.into());
@@ -225,7 +244,10 @@ impl Adapter {
                     "sign the lines ANSWER, X-Signature of the request, status, X-Time, SM3 of the body as sent; compare the key"
                 }
             };
-            self.unsigned.get_or_insert(answer.failure("an X-Signature of the department's key", change));
+            self.unsigned_answers += 1;
+            let mut failure = answer.failure(self.expected_signature(&bytes), change);
+            failure.came = format!("X-Signature: {by}; status {}", answer.status);
+            self.unsigned.get_or_insert(failure);
         }
         let differs = time.parse::<u64>().map(|time| time.abs_diff(now_ms()));
         if !differs.is_ok_and(|differs| differs <= DEPARTMENT_CLOCK_DIFFERENCE_MAX_MS) {
@@ -257,8 +279,32 @@ impl Adapter {
         (time, signature, body)
     }
 
+    /// Base URL of the adapter.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What a request's signature covers, for people.
+    pub(crate) fn signed_lines(&self, sent: &Sent) -> String {
+        let lines = department_bytes_to_sign(&self.department, &sent.target, "X-Time", &sent.body);
+        let lines = String::from_utf8_lossy(&lines).replace('\n', "⏎");
+        let key = self.secret.public().to_string();
+        format!("verified with the platform's key {}… over {lines}", key.get(..20).unwrap_or_default())
+    }
+
+    /// What the signature of an answer covers, for people.
+    fn expected_signature(&self, signed: &[u8]) -> String {
+        let lines = String::from_utf8_lossy(signed).replace('\n', "⏎");
+        let key = self.key.to_string();
+        format!("a signature of the key {}… over {lines}", key.get(..20).unwrap_or_default())
+    }
+
     /// Adds the checks of all answers.
-    pub(crate) fn report_answers(self, report: &mut Report) {
+    pub(crate) fn report_answers(mut self, report: &mut Report) {
+        if let Some(failure) = &mut self.unsigned {
+            let of = format!("; so were {} of {} answers", self.unsigned_answers, self.answers);
+            failure.came.push_str(&of);
+        }
         report.add("every answer is signed for its request", self.unsigned);
         report.add("every answer is dated now", self.undated);
         report.add("every answer comes within the time-out", self.late);

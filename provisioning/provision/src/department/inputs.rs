@@ -1,6 +1,7 @@
 //! The file of inputs: a test person of the department, and what is entered for each operation.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -40,6 +41,16 @@ pub(crate) enum Expected {
     Nothing,
     /// Status 422.
     Refused,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rows => "rows",
+            Self::Nothing => "no row",
+            Self::Refused => "a refusal (422)",
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -75,7 +75,7 @@ pub(crate) fn check_answer(
         }
         Err(fault) => {
             let fields: Vec<String> =
-                operation.answer.iter().map(|(field, kind)| format!("{field} ({kind:?})")).collect();
+                operation.answer.iter().map(|(field, kind)| format!("{field} ({})", kind.form())).collect();
             report.add(
                 check,
                 Some(answer.failure(format!("rows with {}", fields.join(", ")), fault.to_string())),
@@ -98,7 +98,7 @@ fn check_expected(report: &mut Report, operation: &Operation, call: &Call, answe
     let Some(expected) = call.expect else { return };
     let failure = (expected != came).then(|| {
         answer.failure(
-            format!("{expected:?}, as the file of inputs says"),
+            format!("{expected}, as the file of inputs says"),
             "correct the adapter's data, or `expect`",
         )
     });

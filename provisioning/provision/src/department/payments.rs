@@ -45,6 +45,12 @@ pub(crate) async fn check(
     let failure = (!bills.contains(&bill)).then(|| answer.failure("the bill is open after a 409", change));
     report.add(format!("{name}: refused payment books nothing"), failure);
 
+    let answer = adapter.send(&payment(new_id()?, vec![bill.clone(), bill.clone()])).await;
+    let is_refused = matches!(answer.status, 400 | 409);
+    let change = "refuse an order that has a bill twice: one payment would be booked as two";
+    let failure = (!is_refused).then(|| answer.failure("status 400 or 409", change));
+    report.add(format!("{name}: bill twice in one order is refused"), failure);
+
     let order = new_id()?;
     let paid = payment(order, vec![bill.clone()]);
     let answer = adapter.send(&paid).await;

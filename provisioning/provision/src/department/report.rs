@@ -5,7 +5,7 @@ use std::fmt;
 use contract::DepartmentPerson;
 
 /// Longest text of a body in the report, in characters.
-const TEXT_MAX: usize = 400;
+const TEXT_MAX: usize = 600;
 
 /// All lines of the report. No `Debug`: it holds the test person.
 pub(crate) struct Report {
@@ -85,13 +85,14 @@ impl Report {
         let text = text.replace(&self.person.id_number, "<ID number>").replace(&self.person.name, "<name>");
         let shown = without_id_numbers(&text);
         match shown.char_indices().nth(TEXT_MAX) {
-            Some((end, _)) => format!("{} …", shown.get(..end).unwrap_or_default()),
+            Some((end, _)) => format!("{} …", shown.get(..end).unwrap_or_default().trim_end()),
             None => shown,
         }
     }
 }
 
-/// The text without runs of exactly 17 digits and a digit or X.
+/// The text without runs of exactly 17 digits and a digit or X. A run that hexadecimal letters touch is part of a key, a hash or what is
+/// sealed, and stays: the request can be sent again as it is shown.
 fn without_id_numbers(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -102,11 +103,17 @@ fn without_id_numbers(text: &str) -> String {
         let has_x = digits == 17 && from.as_bytes().get(17).is_some_and(|byte| matches!(byte, b'X' | b'x'));
         let length = if has_x { 18 } else { digits };
         let (run, after) = from.split_at(length);
-        shown.push_str(if length == 18 { "<ID number>" } else { run });
+        let is_hexadecimal =
+            shown.ends_with(is_hexadecimal_letter) || after.starts_with(is_hexadecimal_letter);
+        shown.push_str(if length == 18 && !is_hexadecimal { "<ID number>" } else { run });
         rest = after;
     }
     shown.push_str(rest);
     shown
+}
+
+const fn is_hexadecimal_letter(letter: char) -> bool {
+    matches!(letter, 'a'..='f')
 }
 
 impl fmt::Display for Report {

@@ -1,6 +1,6 @@
 //! Checks of requests that the platform never sends: each must be refused. None of them changes anything.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use contract::{
     Operation, OperationKind, PAYMENT_TIMEOUT_MS, SUBMISSION_STATE_TARGET, SubmissionStateBody, query_target,
 };
@@ -11,6 +11,8 @@ use super::report::Report;
 
 /// A little more than the clocks may differ.
 const TOO_FAR_MS: i64 = 6 * 60_000;
+/// Longest body, in bytes.
+const BODY_MAX: usize = 1024 * 1024;
 
 /// Refused requests: the name of the check, the request, what to change.
 const REFUSED: [(&str, Deviation, &str); 8] = [
@@ -48,6 +50,26 @@ const REFUSED: [(&str, Deviation, &str); 8] = [
     ),
 ];
 
+/// Sends one request as the platform sends it. Where it is not answered at all, or refused as unsigned, every further check would
+/// say the same.
+pub(crate) async fn check_first(
+    adapter: &mut Adapter,
+    report: &mut Report,
+    inputs: &Inputs,
+    operations: &[&Operation],
+) -> Result<bool> {
+    let sent = harmless(adapter, inputs, operations)?;
+    let answer = adapter.send(&sent).await;
+    if answer.status == 0 {
+        bail!("no adapter answers at {}: {}", adapter.url(), String::from_utf8_lossy(&answer.body));
+    }
+    let is_accepted = answer.status != 401;
+    let change = "it refuses a request that is signed rightly: compare the platform's key and the lines that it verifies";
+    let failure = (!is_accepted).then(|| answer.failure(adapter.signed_lines(&sent), change));
+    report.add("rightly signed request is not 401", failure);
+    Ok(is_accepted)
+}
+
 /// Checks the adapter's refusals of requests.
 pub(crate) async fn check(
     adapter: &mut Adapter,
@@ -74,6 +96,29 @@ pub(crate) async fn check(
     let answer = adapter.send(&unknown).await;
     let change = "answer 404 to an operation that you do not have, and not with no rows";
     report.add("unknown operation is 404", answer.expect(404, change));
+
+    let unsigned = Sent { deviation: Deviation::NoSignature, ..unknown };
+    let answer = adapter.send(&unsigned).await;
+    let change = "verify the signature before you look for the operation";
+    report.add("unsigned request of an unknown operation is 401", answer.expect(401, change));
+
+    let mut more = harmless(adapter, inputs, operations)?;
+    let expected = adapter.send(&more).await.status;
+    if let Some(rest) = more.body.strip_prefix(b"{") {
+        more.body = [br#"{"added-later":{"a":[1]},"#.as_slice(), rest].concat();
+    }
+    let answer = adapter.send(&more).await;
+    let change = "ignore fields that you do not know: later versions of the contract add some";
+    report.add("unknown field is ignored", answer.expect(expected, change));
+
+    let mut large = harmless(adapter, inputs, operations)?;
+    large.body.resize(BODY_MAX + 1, b' ');
+    let answer = adapter.send(&large).await;
+    let is_refused = matches!(answer.status, 0 | 400 | 401 | 413);
+    let change = "read at most 1 MiB of a body, and refuse what is longer";
+    let failure =
+        (!is_refused).then(|| answer.failure("status 413, 400 or 401, or a closed connection", change));
+    report.add("body above 1 MiB is refused", failure);
 
     let answer = adapter.send(&unknown_state()?).await;
     let change = "answer 404 to the state of a submission that you do not have";

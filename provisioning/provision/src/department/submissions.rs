@@ -6,7 +6,7 @@ use anyhow::Result;
 use contract::{
     Bilingual, DepartmentKey, DepartmentPerson, Level, Operation, PublicKey, SUBMISSION_STATE_TARGET,
     SUBMISSIONS_TARGET, SealedSubmission, SecretKey, SubmissionBody, SubmissionStateAnswer,
-    SubmissionStateBody,
+    SubmissionStateBody, SubmittingPerson,
 };
 use zeroize::Zeroizing;
 
@@ -36,14 +36,29 @@ pub(crate) async fn check(
     let scalar = keys::random_bytes::<32>()?;
     let other = SecretKey::from_bytes(&scalar)?.public();
     let unopenable = Case::new(adapter, operation, &call, &other)?;
-    let answer = adapter.send(&unopenable.sent(adapter, operation, &inputs.person)).await;
+    let answer = adapter.send(&unopenable.sent(adapter, operation, Some(&inputs.person))).await;
     let change = "answer 400 where the sealed content does not open; the platform sends it again";
     report.add(format!("{name}: sealed content that does not open is 400"), answer.expect(400, change));
     let mut wrong_hash = Case::new(adapter, operation, &call, &adapter.sealing)?;
     wrong_hash.sealed.hash = contract::to_hex(&contract::sm3(&[b"something else"]));
-    let answer = adapter.send(&wrong_hash.sent(adapter, operation, &inputs.person)).await;
+    let answer = adapter.send(&wrong_hash.sent(adapter, operation, Some(&inputs.person))).await;
     let change = "compare `hash` with the SM3 of the opened JSON, byte for byte";
     report.add(format!("{name}: hash of something else is 400"), answer.expect(400, change));
+
+    let stranger =
+        DepartmentPerson { id_number: "11010119900101001X".into(), name: inputs.person.name.clone() };
+    let sealed_person = SubmittingPerson { id_number: &stranger.id_number, name: &stranger.name };
+    let differing = Case::of(adapter, operation, Some(sealed_person), &call, &adapter.sealing)?;
+    let answer = adapter.send(&differing.sent(adapter, operation, Some(&inputs.person))).await;
+    let change = "compare `person` with `person.id-number` of the sealed object, where it has one";
+    report.add(format!("{name}: another person in the sealed object is 400"), answer.expect(400, change));
+
+    let person = SubmittingPerson { id_number: &inputs.person.id_number, name: &inputs.person.name };
+    let forgotten = Case::of(adapter, operation, Some(person), &call, &adapter.sealing)?;
+    let answer = adapter.send(&forgotten.sent(adapter, operation, None)).await;
+    let change = "take the person of the sealed object where `person` is absent: the platform was restored from a backup";
+    let failure = (!matches!(answer.status, 200 | 422)).then(|| answer.failure("status 200 or 422", change));
+    report.add(format!("{name}: person of the sealed object alone is enough"), failure);
     Ok(())
 }
 
@@ -56,14 +71,14 @@ async fn check_call(
 ) -> Result<()> {
     let name = &operation.name;
     let case = Case::new(adapter, operation, &call.input, &adapter.sealing)?;
-    let sent = case.sent(adapter, operation, person);
+    let sent = case.sent(adapter, operation, Some(person));
     let first = adapter.send(&sent).await;
     let failure = match first.status {
         200 => state_failure(&first),
         422 => refusal_failure(&first),
         _ => Some(first.failure(
             "status 200 with a state, or 422 with a refusal in words",
-            "open `sealed` with the secret key: SM2Cipher in DER, hexadecimal; its SM3 is `hash`",
+            "open `sealed` with the secret key: SM2Cipher in DER, hexadecimal; the SM3 of what it holds is `hash`; or --sealing is not your key",
         )),
     };
     let is_received = failure.is_none();
@@ -72,7 +87,7 @@ async fn check_call(
         let is_refused = first.status == 422;
         let failure = (is_refused != (expected == Expected::Refused)).then(|| {
             first.failure(
-                format!("{expected:?}, as the file of inputs says"),
+                format!("{expected}, as the file of inputs says"),
                 "correct the adapter's data, or `expect`",
             )
         });
@@ -93,7 +108,7 @@ async fn check_call(
         submission: case.submission.clone(),
         ..Case::new(adapter, operation, &call.input, &adapter.sealing)?
     };
-    let answer = adapter.send(&other.sent(adapter, operation, person)).await;
+    let answer = adapter.send(&other.sent(adapter, operation, Some(person))).await;
     let change = "compare `sealed` with that of the first request of this `submission`";
     report.add(format!("{name}: same submission with other content is 409"), answer.expect(409, change));
 
@@ -128,21 +143,32 @@ impl Case {
         input: &BTreeMap<String, String>,
         key: &PublicKey,
     ) -> Result<Self> {
+        Self::of(adapter, operation, None, input, key)
+    }
+
+    /// A submission with this person in the sealed object.
+    fn of(
+        adapter: &Adapter,
+        operation: &Operation,
+        person: Option<SubmittingPerson<'_>>,
+        input: &BTreeMap<String, String>,
+        key: &PublicKey,
+    ) -> Result<Self> {
         let name = Bilingual { zh: operation.name.clone(), en: operation.name.clone() };
         let key = DepartmentKey { id: adapter.department.clone(), name, key: key.clone() };
         let input = input.iter().map(|(name, value)| (name.clone(), Zeroizing::new(value.clone()))).collect();
         Ok(Self {
             submission: format!("{:032x}", new_id()?),
-            sealed: key.seal(None, &input, &keys::random_bytes::<32>()?),
+            sealed: key.seal(person, &input, &keys::random_bytes::<32>()?),
             recorded_ms: i64::try_from(now_ms()).unwrap_or(i64::MAX),
         })
     }
 
-    fn sent(&self, adapter: &Adapter, operation: &Operation, person: &DepartmentPerson) -> Sent {
+    fn sent(&self, adapter: &Adapter, operation: &Operation, person: Option<&DepartmentPerson>) -> Sent {
         let body = SubmissionBody {
             submission: &self.submission,
             operation: &operation.name,
-            person: Some(person.clone()),
+            person: person.cloned(),
             sealed: &self.sealed.sealed,
             hash: &self.sealed.hash,
             claimed: true,

@@ -1,12 +1,27 @@
 //! Checks of tickets: one row, once.
 
 use anyhow::Result;
-use contract::Operation;
+use contract::{Operation, TICKETS_TARGET};
 
-use super::adapter::{Adapter, new_id};
+use super::adapter::{Adapter, Sent, new_id};
 use super::inputs::Inputs;
 use super::operations::{check_answer, rows_of};
 use super::report::Report;
+
+/// Time for an answer that no operation bounds.
+const CHECK_TIMEOUT_MS: u32 = 6_000;
+
+/// Asks a department without tickets for one.
+pub(crate) async fn check_without(adapter: &mut Adapter, report: &mut Report) -> Result<()> {
+    let body = format!(
+        r#"{{"ticket":"{:032x}","operation":"no-such.operation","input":{{}},"consent":null,"level":"recognised"}}"#,
+        new_id()?
+    );
+    let answer = adapter.send(&Sent::new(TICKETS_TARGET, body.into_bytes(), CHECK_TIMEOUT_MS)).await;
+    let change = "answer 404 to a ticket of an operation that you do not have";
+    report.add("ticket of an unknown operation is 404", answer.expect(404, change));
+    Ok(())
+}
 
 /// Takes a ticket and checks it.
 pub(crate) async fn check(

@@ -60,6 +60,13 @@ pub(super) enum Flaw {
     StateIsForgotten,
     RefusedIsAcceptedLater,
     OpensAnything,
+    ReadsAnyLength,
+    UnknownFieldIs400,
+    LooksForOperationFirst,
+    BelievesSealedPerson,
+    NeedsPerson,
+    BillTwiceIsBooked,
+    TicketsAreNowhere,
 }
 
 struct Inner {
@@ -172,6 +179,7 @@ impl Inner {
             Flaw::AcceptsOtherDepartment => verifies(request, "other-department", target, body),
             Flaw::AcceptsOtherPath => verifies(request, id, "/other-path", body),
             Flaw::AcceptsOtherSender => request.platform != PLATFORM,
+            Flaw::LooksForOperationFirst => target == "/query/no-such.operation",
             _ => false,
         }
     }
@@ -216,7 +224,7 @@ impl Inner {
         let replaced =
             |from: &str, to: &str| String::from_utf8(body.clone()).unwrap().replace(from, to).into_bytes();
         match self.flaw {
-            Flaw::MalformedIs500 if status == 400 => (500, body),
+            Flaw::MalformedIs500 if status == 400 && json.is_null() => (500, body),
             Flaw::UnknownOperationIsEmpty if is_query && status == 404 => (200, br#"{"rows":[]}"#.to_vec()),
             Flaw::UnknownStateIsAccepted if target == "/submissions/state" && status == 404 => {
                 (200, br#"{"state":"accepted"}"#.to_vec())
@@ -280,6 +288,22 @@ impl Inner {
             Flaw::OpensAnything if target == "/submissions" && status == 400 => {
                 (200, br#"{"state":"accepted"}"#.to_vec())
             }
+            Flaw::ReadsAnyLength if sent.len() > 1024 * 1024 => self.serve(target, sent.trim_ascii_end()),
+            Flaw::UnknownFieldIs400 if json.get("added-later").is_some() => (400, Vec::new()),
+            // The submission after that with the wrong hash is the one with two persons.
+            Flaw::BelievesSealedPerson if target == "/submissions" && status == 400 => {
+                let is_third = self.submissions.len() == 2;
+                self.submissions.insert(text("submission"));
+                if is_third { (200, br#"{"state":"accepted"}"#.to_vec()) } else { (status, body) }
+            }
+            Flaw::NeedsPerson if target == "/submissions" && json.get("person").is_none() => {
+                (400, Vec::new())
+            }
+            Flaw::BillTwiceIsBooked if target == "/payments" => {
+                let bills = json["bills"].as_array().unwrap();
+                if bills.len() == 2 && bills[0] == bills[1] { (204, Vec::new()) } else { (status, body) }
+            }
+            Flaw::TicketsAreNowhere if target == "/tickets" && status == 404 => (405, body),
             _ => (status, body),
         }
     }

@@ -1,6 +1,7 @@
 //! The check against the sandbox's departments, which keep the contract, and against adapters with one deviation each.
 
 mod deviating;
+mod vectors;
 
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,16 @@ async fn check_adapter(
     inputs: &str,
     allow_writes: bool,
 ) -> Report {
+    let (_files, arguments) = arguments_for(adapter, department, inputs);
+    check(&CheckArguments { allow_writes, ..arguments }).await.unwrap()
+}
+
+/// The arguments of a check without writes, and the directory of their files.
+fn arguments_for(
+    adapter: &DeviatingAdapter,
+    department: &str,
+    inputs: &str,
+) -> (tempfile::TempDir, CheckArguments) {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -101,9 +112,9 @@ async fn check_adapter(
         key,
         sealing: None,
         inputs: file("inputs.toml", &format!("{PERSON}{inputs}")),
-        allow_writes,
+        allow_writes: false,
     };
-    check(&arguments).await.unwrap()
+    (directory, arguments)
 }
 
 /// Names of the checks that failed.
@@ -164,7 +175,10 @@ async fn without_writes_nothing_is_changed() {
 #[tokio::test]
 async fn deviation_of_requests_and_answers_is_named_by_its_check() {
     for (flaw, expected) in [
-        (Flaw::AcceptsNoSignature, &["request without a signature is 401"][..]),
+        (
+            Flaw::AcceptsNoSignature,
+            &["request without a signature is 401", "unsigned request of an unknown operation is 401"][..],
+        ),
         (Flaw::AcceptsWrongSignature, &["request with a wrong signature is 401"]),
         (Flaw::AcceptsOldTime, &["request with an old time is 401"]),
         (Flaw::AcceptsTimeAhead, &["request with a time ahead is 401"]),
@@ -175,6 +189,9 @@ async fn deviation_of_requests_and_answers_is_named_by_its_check() {
         (Flaw::MalformedIs500, &["malformed JSON is 400"]),
         (Flaw::UnknownOperationIsEmpty, &["unknown operation is 404"]),
         (Flaw::UnknownStateIsAccepted, &["state of an unknown submission is 404"]),
+        (Flaw::LooksForOperationFirst, &["unsigned request of an unknown operation is 401"]),
+        (Flaw::UnknownFieldIs400, &["unknown field is ignored"]),
+        (Flaw::ReadsAnyLength, &["body above 1 MiB is refused"]),
         (Flaw::UnsignedAnswers, &["every answer is signed for its request"]),
         (Flaw::UnsignedErrors, &["every answer is signed for its request"]),
         (Flaw::SignsForAnotherRequest, &["every answer is signed for its request"]),
@@ -204,18 +221,35 @@ async fn deviation_of_payments_is_named_by_its_check() {
         (Flaw::RepeatedPaymentIs409, "same payment again is 204"),
         (Flaw::PaidBillStays, "paid bill is gone"),
         (Flaw::BooksUnknownBill, "payment of an unknown bill is 409"),
+        (Flaw::BillTwiceIsBooked, "bill twice in one order is refused"),
     ] {
         let report = report_of("water", WATER, flaw, true).await;
         // The first bills of both operations are the same ones; the checks are made for each.
         let expected = ["water.account-bills", "water.bills"].map(|name| format!("{name}: {expected}"));
         assert_eq!(failed(&report), expected, "{flaw:?}\n{report}");
     }
+    let report = report_of("water", WATER, Flaw::TicketsAreNowhere, true).await;
+    assert_eq!(failed(&report), ["ticket of an unknown operation is 404"], "{report}");
     let report = report_of("water", WATER, Flaw::BooksPartly, true).await;
     assert_eq!(
         failed(&report).first(),
         Some(&"water.account-bills: refused payment books nothing"),
         "{report}"
     );
+}
+
+#[tokio::test]
+async fn adapter_that_is_not_there_or_refuses_all_ends_the_check() {
+    let adapter = DeviatingAdapter::start("water", Flaw::None).await;
+    let mut arguments = arguments_for(&adapter, "water", WATER);
+    arguments.1.platform = "ANOTHER".parse().unwrap();
+    let report = check(&arguments.1).await.unwrap();
+    assert_eq!((report.lines().len(), failed(&report)), (1, vec!["rightly signed request is not 401"]));
+    let shown = report.to_string();
+    assert!(shown.contains("over POST⏎water/query/water.account-bills⏎X-Time⏎"), "{shown}");
+    arguments.1.url = "http://127.0.0.1:1/water".to_owned();
+    let Err(error) = check(&arguments.1).await else { panic!("nothing listens there") };
+    assert!(error.to_string().starts_with("no adapter answers at http://127.0.0.1:1/water"), "{error}");
 }
 
 #[tokio::test]
@@ -246,13 +280,22 @@ async fn deviation_of_submissions_is_named_by_its_check() {
         (Flaw::SubmissionConflictIsIgnored, both("same submission with other content is 409")),
         (Flaw::StateIsForgotten, both("state of the submission is answered")),
         (Flaw::RefusedIsAcceptedLater, vec!["benefit.claim: refused submission stays refused".to_owned()]),
+        (
+            Flaw::BelievesSealedPerson,
+            vec!["benefit.claim: another person in the sealed object is 400".to_owned()],
+        ),
+        (Flaw::NeedsPerson, both("person of the sealed object alone is enough")),
     ] {
         let report = report_of("social-insurance", SOCIAL, flaw, true).await;
         assert_eq!(failed(&report), expected, "{flaw:?}\n{report}");
     }
     let report = report_of("social-insurance", SOCIAL, Flaw::OpensAnything, true).await;
-    // Both operations with inputs, each with both checks of what is sealed.
-    let checks = ["sealed content that does not open is 400", "hash of something else is 400"];
+    // Both operations with inputs, each with the checks of what is sealed.
+    let checks = [
+        "sealed content that does not open is 400",
+        "hash of something else is 400",
+        "another person in the sealed object is 400",
+    ];
     let expected: Vec<String> = ["benefit.claim", "pension.certify"]
         .iter()
         .flat_map(|name| checks.map(|check| format!("{name}: {check}")))
