@@ -122,10 +122,10 @@ impl Catalogue {
         self.departments.departments.iter().find(|department| department.id == *id)
     }
 
-    /// The services that a site of this profile offers, in the order of the menu: by scene, then id.
-    pub(crate) fn offered(&self, profile: SiteProfile) -> Vec<Arc<ServiceDocument>> {
-        let mut offered: Vec<_> =
-            self.services.values().filter(|doc| doc.profiles.contains(&profile)).cloned().collect();
+    /// The services that a kiosk offers on this day, `2026-12-01`, in the order of the menu: by scene, then id.
+    pub(crate) fn offered(&self, setup: &KioskSetup, today: &str) -> Vec<Arc<ServiceDocument>> {
+        let is_offered = |doc: &&Arc<ServiceDocument>| doc.is_offered(setup.kiosk, setup.profile, today);
+        let mut offered: Vec<_> = self.services.values().filter(is_offered).cloned().collect();
         offered.sort_by(|a, b| (a.scene, &a.id).cmp(&(b.scene, &b.id)));
         offered
     }

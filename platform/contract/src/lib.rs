@@ -26,6 +26,7 @@ mod licence;
 mod limits;
 mod money;
 mod names;
+mod offer;
 mod operation;
 mod order;
 mod problem;
@@ -88,6 +89,7 @@ pub use limits::{
 };
 pub use money::{Money, MoneyError};
 pub use names::{CardName, CodeHolder};
+pub use offer::{DayMinute, EffectiveDate, Opening, OpeningHours, WeekDay, opening_at};
 pub use operation::{
     Department, DepartmentId, DepartmentIdError, Operation, OperationKind, OperationMismatch, Operations,
     OperationsProblem, bill_fields,

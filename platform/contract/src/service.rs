@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::answer_schema::AnswerSchema;
 use crate::bilingual::Bilingual;
 use crate::evidence::Level;
+use crate::id::KioskId;
+use crate::offer::{EffectiveDate, OpeningHours};
 use crate::operation::Operations;
 use crate::service_check::{ServiceDocumentError, ServiceProblem, check_document};
 use crate::step::Step;
@@ -90,6 +92,15 @@ pub struct ServiceDocument {
     pub scene: Scene,
     /// The kinds of site where the service is offered.
     pub profiles: Vec<SiteProfile>,
+    /// The kiosks where it is offered, if not at all of these profiles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<KioskId>,
+    /// The first day on which it is offered, if it is not offered at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<EffectiveDate>,
+    /// When it can be opened; empty: always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<OpeningHours>,
     /// The level that the service needs.
     pub level: Level,
     /// Behaviour when the platform cannot be reached.
@@ -123,6 +134,15 @@ impl ServiceDocument {
         let index = step.and_then(|step| self.steps.iter().rposition(|other| other.id() == step));
         let place = index.map_or_else(|| Place::top(key), |index| Place::item("step", index, key));
         TomlError::problem(text, &place, problem)
+    }
+
+    /// Whether a kiosk offers the service; `today`: the date at its site, `2026-12-01`. The hours are another matter: outside of them
+    /// residents see the service, and when it opens.
+    #[must_use]
+    pub fn is_offered(&self, kiosk: KioskId, profile: SiteProfile, today: &str) -> bool {
+        self.profiles.contains(&profile)
+            && (self.sites.is_empty() || self.sites.contains(&kiosk))
+            && self.from.as_ref().is_none_or(|from| from.has_come(today))
     }
 
     /// Whether the service works without a link: it hands something in, and asks nobody.

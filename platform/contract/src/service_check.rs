@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
 use crate::ask::{AskedAnswer, DIGITS_MAX, OPTIONS_MAX};
+use crate::offer::OpeningHours;
 use crate::operation::{OperationMismatch, bill_fields, is_name};
 use crate::service::{OfflinePolicy, ServiceDocument};
 use crate::step::Step;
@@ -28,6 +29,11 @@ pub enum ServiceProblem {
     /// Two steps have the same name.
     #[error("step `{0}` is defined twice: give each step its own id")]
     Twice(String),
+    /// Opening hours without a day, or that end before they begin.
+    #[error(
+        "opening hours have at least one day, and end after they begin: {{ days = [\"mon\", \"fri\"], from = \"09:00\", to = \"17:00\" }}"
+    )]
+    Hours,
     /// A reference to a step that is not earlier or not of the right kind.
     #[error("step `{step}` refers to `{to}`, which is not an earlier step of the kind {wanted}")]
     Reference {
@@ -111,6 +117,9 @@ pub(crate) fn check_document(document: &ServiceDocument) -> Checked<'_> {
     }
     if document.offline == OfflinePolicy::Queue && !document.is_queued() {
         return Err((None, "offline", ServiceProblem::NotQueued));
+    }
+    if !document.hours.iter().all(OpeningHours::is_valid) {
+        return Err((None, "hours", ServiceProblem::Hours));
     }
     let mut check = Check { earlier: BTreeMap::new() };
     for step in &document.steps {

@@ -292,3 +292,64 @@ fn resident_is_at_home_when_the_scene_is_withdrawn() {
     assert_ne!(fixture.view().body, first.body);
     assert_eq!(fixture.title(), TextId::MenuTitle);
 }
+
+/// A resident at the menu of one service, whose head has these lines.
+fn at_menu_of(head: &str) -> Fixture {
+    let mut fixture = Fixture::working(plain_setup().into());
+    let text = include_str!("../../../../assets/services/medical-balance.toml");
+    let text = text.replacen("\nscene = ", &format!("\n{head}\nscene = "), 1);
+    let doc = ServiceDocument::parse(&text).unwrap();
+    let services = BTreeMap::from([(doc.id.clone(), Arc::new(doc))]);
+    fixture.event(Event::CatalogueChanged(Catalogue { cursor: 9, services, ..Catalogue::default() }));
+    fixture.begin_by_card();
+    fixture
+}
+
+/// It is Wednesday, 18 November 2026, 19:06 at the site.
+#[test]
+fn service_outside_its_hours_says_when_it_opens() {
+    let weekdays = r#"days = ["mon", "tue", "wed", "thu", "fri"]"#;
+    for (hours, expected) in [
+        (
+            format!("{{ {weekdays}, from = \"09:00\", to = \"17:00\" }}"),
+            Some((TextId::TileOpensThursday, "09:00")),
+        ),
+        (
+            format!("{{ {weekdays}, from = \"19:30\", to = \"21:00\" }}"),
+            Some((TextId::TileOpensToday, "19:30")),
+        ),
+        (
+            "{ days = [\"sat\"], from = \"09:00\", to = \"12:00\" }".to_owned(),
+            Some((TextId::TileOpensSaturday, "09:00")),
+        ),
+        (format!("{{ {weekdays}, from = \"19:06\", to = \"19:07\" }}"), None),
+    ] {
+        let mut fixture = at_menu_of(&format!("hours = [{hours}]"));
+        let tile = tiles(&fixture).remove(0);
+        match expected {
+            Some((id, at)) => {
+                assert_eq!(tile.detail, Text::With(id, vec![at.to_owned()]), "{hours}");
+                assert!(!tile.enabled, "{hours}");
+                fixture.touch(tile.intent);
+                assert_eq!(tiles(&fixture).len(), 1, "the menu stays");
+            }
+            None => {
+                assert!(tile.enabled, "{hours}");
+                fixture.touch(tile.intent);
+                assert!(!matches!(fixture.view().body, Body::Menu(_)), "the service was opened");
+            }
+        }
+    }
+}
+
+#[test]
+fn service_is_offered_at_its_sites_from_its_first_day() {
+    for (head, is_offered) in [
+        ("from = \"2026-11-18\"", true),
+        ("from = \"2026-11-19\"", false),
+        ("sites = [\"K-OTHER\"]", false),
+        ("sites = [\"K-OTHER\", \"K-VP-0001\"]", true),
+    ] {
+        assert_eq!(tiles(&at_menu_of(head)).len(), usize::from(is_offered), "{head}");
+    }
+}

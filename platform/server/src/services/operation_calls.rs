@@ -8,6 +8,7 @@ use contract::{
 
 use super::licence_calls::LicenceCall;
 use super::platform_operation::PlatformOperation;
+use crate::city_time::city_date;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::consents::kiosk::use_consent;
 use crate::context::RequestContext;
@@ -34,7 +35,7 @@ pub(crate) fn call_operation(
     let document = config
         .publication
         .document(&request.service)
-        .filter(|document| document.profiles.contains(&kiosk.profile))
+        .filter(|document| document.is_offered(kiosk.id, kiosk.profile, &city_date(context.now)))
         .filter(|document| calls_of(document, &request.operation).next().is_some())
         .ok_or_else(|| not_offered("no service offered at this kiosk calls this operation"))?;
     if let Some(call) = LicenceCall::from_request(config, &request)? {

@@ -242,3 +242,19 @@ fn publication_that_does_not_follow_leaves_the_one_before() {
     }
     drop(open(published_as(5, sources(all))).unwrap());
 }
+
+#[test]
+fn service_of_other_sites_or_of_tomorrow_is_not_offered() {
+    for (head, expected) in [
+        ("sites = [\"K-1\"]", None),
+        ("sites = [\"K-2\"]", Some(ProblemCode::NotOffered)),
+        ("from = \"2026-11-24\"", None),
+        ("from = \"2026-11-25\"", Some(ProblemCode::NotOffered)),
+    ] {
+        let document = DOCUMENTS[1].replacen("\nscene = ", &format!("\n{head}\nscene = "), 1);
+        let mut city = CityFixture::with(PlatformSetup { publication: publication([document]), ..setup() });
+        let key = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).key.clone();
+        let answer = city.call(TestKiosk::One, &key, "medical.balance", "medical.balance", None);
+        assert_eq!(answer.err(), expected, "{head}");
+    }
+}

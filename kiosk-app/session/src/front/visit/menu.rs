@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::{Evidence, IdentificationMethod, Level, Scene, ServiceDocument, Step};
+use contract::{
+    DayMinute, Evidence, IdentificationMethod, Level, Opening, Scene, ServiceDocument, Step, WeekDay,
+    opening_at,
+};
 use view::{Banner, Body, FooterButton, Icon, Intent, Lang, Text, TextId, Theme, Tile, Tone};
 
 use crate::components::Status;
@@ -17,7 +20,7 @@ use crate::front::visit::menu_place::{
 };
 use crate::mask;
 use crate::text_width::{half_widths, shortened};
-use crate::wording::in_language;
+use crate::wording::{in_language, local_time};
 
 /// Most examples on the tile of a list.
 const EXAMPLES_MAX: usize = 3;
@@ -39,6 +42,25 @@ pub(crate) enum Availability {
     NeedsCard,
     /// The service needs a higher level than this visit can reach.
     NeedsLevel,
+    /// It is outside the hours of the service, which opens later today.
+    OpensToday(DayMinute),
+    /// It is outside the hours of the service, which opens on another day.
+    OpensOn(WeekDay, DayMinute),
+}
+
+/// The services that this kiosk offers today.
+fn offered(status: Status<'_>) -> Vec<Arc<ServiceDocument>> {
+    let setup = status.setup();
+    let today = local_time(status.estimated_time(), setup.utc_offset_minutes).date().to_string();
+    status.components.catalogue.offered(setup, &today)
+}
+
+/// Whether a service can be opened at this hour, and if not, when next.
+fn opening(status: Status<'_>, doc: &ServiceDocument) -> Opening {
+    let local = local_time(status.estimated_time(), status.setup().utc_offset_minutes);
+    let day = usize::try_from(local.weekday().to_monday_zero_offset()).unwrap_or(0);
+    let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+    opening_at(&doc.hours, WeekDay::from_monday(day), DayMinute::from_minutes(minute))
 }
 
 /// The service of a tile, and whether it can be opened now.
@@ -47,7 +69,7 @@ pub(crate) fn service_of_tile(
     data: &VisitData,
     tile: u16,
 ) -> Option<(Arc<ServiceDocument>, Availability)> {
-    let offered = status.components.catalogue.offered(status.setup().profile);
+    let offered = offered(status);
     let doc = offered.get(usize::from(tile))?;
     Some((Arc::clone(doc), availability(status, data, doc)))
 }
@@ -58,13 +80,18 @@ pub(crate) fn available_service(
     data: &VisitData,
     id: &str,
 ) -> Option<Arc<ServiceDocument>> {
-    let offered = status.components.catalogue.offered(status.setup().profile);
+    let offered = offered(status);
     let doc = offered.into_iter().find(|doc| doc.id == id)?;
     (availability(status, data, &doc) == Availability::Available).then_some(doc)
 }
 
 /// Whether a service can be opened now, and if not, why.
 fn availability(status: Status<'_>, data: &VisitData, doc: &ServiceDocument) -> Availability {
+    match opening(status, doc) {
+        Opening::Open => {}
+        Opening::Today(at) => return Availability::OpensToday(at),
+        Opening::On(day, at) => return Availability::OpensOn(day, at),
+    }
     let Some(person) = &data.resident else { return Availability::NeedsLevel };
     if data.identification_method != IdentificationMethod::Card
         && doc.steps.iter().any(|step| matches!(step, Step::ChangePin { .. }))
@@ -154,7 +181,7 @@ pub(crate) fn shown_page(
     declined: bool,
     help: bool,
 ) -> (MenuPage, usize) {
-    let offered = status.components.catalogue.offered(status.setup().profile);
+    let offered = offered(status);
     let banners = banners(status, data, declined, help).len();
     let size = status.setup().equipment.screen.panel.tiles(data.theme, banners);
     (place.page(&MenuItems::new(&offered, status.setup(), data.theme), size), size)
@@ -276,11 +303,26 @@ fn tile(status: Status<'_>, data: &VisitData, doc: &ServiceDocument, intent: Int
         Availability::NeedsLevel => TextId::TileNeedsLevel.into(),
         Availability::NeedsPhone => TextId::TileNeedsPhone.into(),
         Availability::NeedsPin => TextId::TileNeedsPin.into(),
+        Availability::OpensToday(at) => Text::With(TextId::TileOpensToday, vec![at.to_string()]),
+        Availability::OpensOn(day, at) => Text::With(opens_on(day), vec![at.to_string()]),
         Availability::Available => Text::Data(in_language(&doc.hint, data.lang).to_owned()),
     };
     let enabled =
         matches!(availability, Availability::Available | Availability::NeedsPhone | Availability::NeedsPin);
     Tile { icon: icon(doc), title: data.words(&doc.title), detail, enabled, opens_list: false, intent }
+}
+
+/// The text that a service opens on this day.
+const fn opens_on(day: WeekDay) -> TextId {
+    match day {
+        WeekDay::Mon => TextId::TileOpensMonday,
+        WeekDay::Tue => TextId::TileOpensTuesday,
+        WeekDay::Wed => TextId::TileOpensWednesday,
+        WeekDay::Thu => TextId::TileOpensThursday,
+        WeekDay::Fri => TextId::TileOpensFriday,
+        WeekDay::Sat => TextId::TileOpensSaturday,
+        WeekDay::Sun => TextId::TileOpensSunday,
+    }
 }
 
 /// The icon of a service, by its scene.

@@ -304,7 +304,9 @@ impl Visit {
             Availability::NeedsLink
             | Availability::NeedsCodeAgain
             | Availability::NeedsCard
-            | Availability::NeedsLevel => {}
+            | Availability::NeedsLevel
+            | Availability::OpensToday(_)
+            | Availability::OpensOn(..) => {}
         }
         VisitFlow::Goes
     }
