@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use contract::{Challenge, Step};
 use serde::Deserialize;
 use session::{CardEvent, Event};
-use view::{Body, Gesture, Icon, Intent, Text, TextId, Tile, View};
+use view::{Body, Icon, Intent, OutcomeKind, Text, TextId, Tile, View};
 
 use super::peers::KIOSKS;
 use super::recording::SimRng;
@@ -64,7 +64,7 @@ impl Simulator {
             return self.answer_challenge(kiosk, &challenge);
         }
         if let Body::Outcome(outcome) = &view.body
-            && outcome.gesture == Some(Gesture::ShowPaper)
+            && outcome.kind == OutcomeKind::Awaiting
             && self.rng.percent(70)
         {
             return self.scan_paper(kiosk, &view.title);

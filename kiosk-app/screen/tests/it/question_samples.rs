@@ -101,7 +101,7 @@ impl SampleBuilder {
             detail: TextId::ScanHoldDetail.into(),
             pairs: Vec::new(),
             code: None,
-            gesture: Some(Gesture::ShowPaper),
+            gesture: problem.is_none().then_some(Gesture::ShowPaper),
         });
         let mut view = self.question(("请扫水费账单上的码", "Scan the code on the water bill"), body);
         let lead = data("码在账单右下角。", "It is at the bottom right of the bill.", self.lang);

@@ -67,7 +67,8 @@ impl Scan {
             return failure_content(method, TextId::ScanOff, detail, instead);
         }
         let outcome = Outcome {
-            gesture: Some(Gesture::ShowPaper),
+            // A banner takes the room of the picture on a small panel, in large text.
+            gesture: self.problem.is_none().then_some(Gesture::ShowPaper),
             ..plain_outcome(OutcomeKind::Awaiting, TextId::ScanHold, TextId::ScanHoldDetail)
         };
         let banner = |problem: TextId| Banner {
@@ -175,7 +176,7 @@ impl StepState for Scan {
                 }
             }
         };
-        // A banner says what to do now; more text would push the picture off a small panel.
+        // A banner says what to do now; more text would not fit on a small panel.
         if content.lead.is_none() && content.banners.is_empty() && can_scan(view.status) {
             content.lead = lead.as_ref().map(|lead| view.data.words(lead));
         }
