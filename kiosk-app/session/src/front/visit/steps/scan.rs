@@ -219,7 +219,7 @@ fn scanned_value(
     scanned: &[u8],
 ) -> Result<Zeroizing<String>, TextId> {
     let text = std::str::from_utf8(scanned).map_err(|_| TextId::ScanWrong)?.trim();
-    // Also a damaged one, and one of another city: whoever holds up a phone is asked for the paper.
+    // Also a damaged one, and one of another city: a resident who holds up a phone is asked for the paper.
     if !matches!(Code::parse(text), Err(CodeRefusal::NotACode)) {
         return Err(TextId::ScanResidentCode);
     }
