@@ -19,6 +19,7 @@ use contract::{ServiceDocument, Step};
 use self::player::{Player, Trouble};
 use self::scenario::Scenario;
 use crate::simulation::peers::DepartmentFault;
+use crate::simulation::residents::PAPERS;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -173,6 +174,26 @@ fn every_service_has_a_scenario_with_a_visit() {
         .filter(|id| !played.contains(*id) && !TESTED_ELSEWHERE.contains(id))
         .collect();
     assert!(missing.is_empty(), "services without a scenario in tests/services: {missing:?}");
+}
+
+/// The printed papers of the demo: each is accepted by the service that asks for it, and each such service has one.
+#[test]
+fn printed_papers_of_the_demo_fit_their_services() {
+    let mut asking = 0;
+    for document in DOCUMENTS.iter() {
+        for step in &document.parsed.steps {
+            let Step::Scan { code, prefix, .. } = step else { continue };
+            asking += 1;
+            let id = &document.parsed.id;
+            let papers: Vec<_> = PAPERS.iter().filter(|paper| paper.service == *id).collect();
+            assert!(!papers.is_empty(), "{id} has no paper in assets/papers.toml");
+            for paper in papers {
+                let value = paper.code.strip_prefix(prefix.as_deref().unwrap_or_default());
+                assert!(value.is_some_and(|value| code.accepts(value)), "{id}: {}", paper.code);
+            }
+        }
+    }
+    assert!(asking >= 5, "{asking} services ask for a paper");
 }
 
 /// What the plan asks for: services that pay, that submit, that give tickets.

@@ -19,7 +19,7 @@ pub(crate) mod peers;
 mod phone;
 mod rates;
 mod recording;
-mod residents;
+pub(crate) mod residents;
 mod screen_checks;
 pub(crate) mod simulator;
 

@@ -121,6 +121,7 @@ impl ScreenTexts {
                 if let Step::Show { title, .. }
                 | Step::ShowCode { title, .. }
                 | Step::Choose { title, .. }
+                | Step::Scan { title, .. }
                 | Step::Ask { title, .. } = step
                 {
                     Some(title)

@@ -324,6 +324,7 @@ impl ViewWriter<'_> {
     fn outcome_data(&self, outcome: &Outcome) -> OutcomeData {
         let (tone, glyph) = match outcome.kind {
             OutcomeKind::Working => (UiTone::Note, Glyph::Hourglass),
+            OutcomeKind::Awaiting => (UiTone::Note, Glyph::Receipt),
             OutcomeKind::Done => (UiTone::Done, Glyph::Check),
             OutcomeKind::NotDone => (UiTone::Stop, Glyph::CircleX),
             OutcomeKind::Checking => (UiTone::Wait, Glyph::Hourglass),
@@ -348,6 +349,7 @@ impl ViewWriter<'_> {
                 Some(Gesture::InsertCard) => UiGesture::InsertCard,
                 Some(Gesture::TakeCard) => UiGesture::TakeCard,
                 Some(Gesture::ShowCode) => UiGesture::ShowCode,
+                Some(Gesture::ShowPaper) => UiGesture::ShowPaper,
                 Some(Gesture::TakePaper) => UiGesture::TakePaper,
                 Some(Gesture::TakeSheet) => UiGesture::TakeSheet,
                 Some(Gesture::PlaceIdCard) => UiGesture::LayIdCard,

@@ -233,6 +233,8 @@ pub enum Gesture {
     TakeCard,
     /// Hold the phone's code to the window.
     ShowCode,
+    /// Hold the code of a paper to the window.
+    ShowPaper,
     /// Place the ID card flat on its reader.
     PlaceIdCard,
     /// Remove the ID card from its reader.
@@ -248,6 +250,8 @@ pub enum Gesture {
 pub enum OutcomeKind {
     /// In progress; takes a few seconds.
     Working,
+    /// Nothing happens until the resident does what the view says. Blue.
+    Awaiting,
     /// Done. Green.
     Done,
     /// Not done, and nothing happened. Red.

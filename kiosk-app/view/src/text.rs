@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Lang;
+use crate::entry_pad::EnteredText;
 
 macro_rules! text_ids {
     ($($name:ident = $key:literal,)*) => {
@@ -265,6 +266,20 @@ text_ids! {
     AskIdCheck = "ask.id-check",
     AskPhoneStart = "ask.phone-start",
     AskAgain = "ask.again",
+    ScanHold = "scan.hold",
+    ScanHoldDetail = "scan.hold.detail",
+    ScanType = "scan.type",
+    ScanInstead = "scan.instead",
+    ScanAgain = "scan.again",
+    ScanCheck = "scan.check",
+    ScanCheckLead = "scan.check.lead",
+    ScanNumber = "scan.number",
+    ScanText = "scan.text",
+    ScanResidentCode = "scan.resident-code",
+    ScanWrong = "scan.wrong",
+    ScanOff = "scan.off",
+    ScanOffDetail = "scan.off.detail",
+    ScanOffType = "scan.off.type",
     Refused = "refused",
     TicketTaking = "ticket.taking",
     TicketTakingDetail = "ticket.taking.detail",
@@ -371,6 +386,7 @@ text_ids! {
     ClosedDevices = "closed.devices",
     StepConsent = "step.consent",
     StepAsk = "step.ask",
+    StepScan = "step.scan",
     StepSubmit = "step.submit",
     StepShow = "step.show",
     StepShowCode = "step.show-code",
@@ -404,6 +420,8 @@ pub enum Text {
     With(TextId, Vec<String>),
     /// Data shown unchanged: already in the language of the view, already masked.
     Data(String),
+    /// What the resident entered or scanned, shown unchanged and wiped on drop.
+    Entered(EnteredText),
 }
 
 impl From<TextId> for Text {
@@ -419,6 +437,7 @@ impl fmt::Debug for Text {
             Self::Id(id) => write!(f, "{id:?}"),
             Self::With(id, values) => write!(f, "{id:?}({} values)", values.len()),
             Self::Data(data) => write!(f, "Data({} characters)", data.chars().count()),
+            Self::Entered(entered) => write!(f, "{entered:?}"),
         }
     }
 }
@@ -484,6 +503,7 @@ impl Texts {
                 rendered
             }
             Text::Data(data) => data.clone(),
+            Text::Entered(entered) => entered.as_str().to_owned(),
         }
     }
 

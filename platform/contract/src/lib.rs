@@ -36,6 +36,7 @@ mod record;
 mod request_signing;
 mod revocations;
 pub mod routes;
+mod scan;
 mod service;
 mod service_check;
 mod site;
@@ -107,6 +108,7 @@ pub use request_signing::{
 };
 pub use revocations::{REVOKED_PER_DELTA_MAX, Revocable, Revocations, Revoked};
 pub use routes::HttpMethod;
+pub use scan::ScannedCode;
 pub use service::{OfflinePolicy, Scene, ServiceDocument, SiteProfile};
 pub use service_check::{ServiceDocumentError, ServiceProblem};
 pub use site::{

@@ -386,6 +386,7 @@ impl Operations {
                     .and_then(|()| self.check_department(call, department)),
                 Step::Consent { .. }
                 | Step::Ask { .. }
+                | Step::Scan { .. }
                 | Step::Show { .. }
                 | Step::ShowCode { .. }
                 | Step::ChangePin { .. }

@@ -178,6 +178,7 @@ impl ServiceDocument {
             Step::Pay { items, .. } => self.answer_schema(items),
             Step::Consent { .. }
             | Step::Ask { .. }
+            | Step::Scan { .. }
             | Step::Submit { .. }
             | Step::ShowCode { .. }
             | Step::ChangePin { .. }
@@ -267,7 +268,7 @@ with = ["paid"]
             (
                 "call = \"water.bills\"",
                 "call = \"water.bills\"\nwith = { x = \"bills\" }",
-                "of the kind ask or choose",
+                "of the kind ask, scan or choose",
             ),
             ("level = \"recognised\"", "level = \"high\"", "unknown variant `high`"),
             ("version = 3", "version = three", "invalid"),
@@ -358,6 +359,70 @@ answer = { number = "text", window = "text" }
             let error = ServiceDocument::parse(&text).unwrap_err();
             assert!(error.to_string().contains("that nobody can enter"), "{answer}: {error}");
         }
+    }
+
+    const SCAN: &str = r#"
+id = "water.pay-paper"
+version = 1
+title = { zh = "扫码缴水费", en = "Water bill by code" }
+hint = { zh = "有账单", en = "With the bill" }
+scene = "living"
+profiles = ["district-hall"]
+level = "recognised"
+offline = "refuse"
+
+[[step]]
+do = "scan"
+id = "bill"
+title = { zh = "请扫账单上的码", en = "Scan the code on the bill" }
+code = { kind = "digits", min = 8, max = 24 }
+prefix = "BILL"
+typed = true
+
+[[step]]
+do = "query"
+id = "found"
+call = "water.found"
+with = { bill = "bill" }
+answer = { state = { type = "text", zh = "状态", en = "State" } }
+none = { zh = "没有查到", en = "Not found" }
+"#;
+
+    #[test]
+    fn scan_step_is_an_input_and_keeps_its_defaults() {
+        let document = ServiceDocument::parse(SCAN).unwrap();
+        assert_eq!(document.steps.len(), 2);
+        let plain = SCAN.replace("prefix = \"BILL\"\ntyped = true\n", "");
+        let Some(Step::Scan { prefix: None, typed: false, lead: None, .. }) =
+            ServiceDocument::parse(&plain).unwrap().steps.into_iter().next()
+        else {
+            panic!("neither prefix nor lead, and nothing to type");
+        };
+    }
+
+    #[test]
+    fn scan_step_with_a_mistake_names_place_and_reason() {
+        let digits = "{ kind = \"digits\", min = 8, max = 24 }";
+        for (from, to, place, expected) in [
+            (digits, "{ kind = \"digits\", min = 0, max = 9 }", (15, 8), "1 to 24 digits"),
+            (digits, "{ kind = \"digits\", min = 9, max = 8 }", (15, 8), "minimum not above the maximum"),
+            (digits, "{ kind = \"digits\", min = 9, max = 25 }", (15, 8), "1 to 24 digits"),
+            (digits, "{ kind = \"text\", max = 0 }", (15, 8), "a text of 1 to 200 characters"),
+            (digits, "{ kind = \"text\", max = 201 }", (15, 8), "a text of 1 to 200 characters"),
+            (digits, "{ kind = \"text\", max = 200 }", (17, 9), "needs a code of kind `digits`"),
+            ("\"BILL\"", "\"\"", (16, 10), "1 to 64 characters"),
+            ("\"BILL\"", "\"A\\u0007\"", (16, 10), "without control characters"),
+            ("\"BILL\"", "\" A\"", (16, 10), "no space in front"),
+            ("\"BILL\"", "\"YK1:\"", (16, 10), "with which resident codes begin"),
+        ] {
+            let text = SCAN.replacen(from, to, 1);
+            let error = ServiceDocument::parse(&text).unwrap_err();
+            assert_eq!(error.position, Some(place), "{to}: {error}");
+            assert!(error.to_string().contains(expected), "{to}: {error}");
+        }
+        let unknown = SCAN.replacen("kind = \"digits\"", "kind = \"number\"", 1);
+        let error = ServiceDocument::parse(&unknown).unwrap_err();
+        assert!(error.position.is_some() && error.to_string().contains("`digits`"), "{error}");
     }
 
     #[test]

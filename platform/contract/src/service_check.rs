@@ -7,6 +7,7 @@ use crate::answer_schema::{AnswerField, AnswerFieldType, AnswerSchema};
 use crate::ask::{AskedAnswer, DIGITS_MAX, OPTIONS_MAX};
 use crate::offer::OpeningHours;
 use crate::operation::{OperationMismatch, bill_fields, is_name};
+use crate::scan::{PREFIX_MAX, SCANNED_TEXT_MAX, ScannedCode, is_prefix};
 use crate::service::{OfflinePolicy, ServiceDocument};
 use crate::step::Step;
 use crate::toml_place::TomlError;
@@ -98,6 +99,21 @@ pub enum ServiceProblem {
          minimum not above its maximum"
     )]
     Question(String),
+    /// A code that cannot be scanned.
+    #[error(
+        "step `{0}` scans a code that does not exist: 1 to {DIGITS_MAX} digits with the minimum not above the maximum, or a text of 1 to \
+         {SCANNED_TEXT_MAX} characters"
+    )]
+    Code(String),
+    /// A prefix that no code can have.
+    #[error(
+        "step `{0}` has a prefix that no code can have: 1 to {PREFIX_MAX} characters without control characters, no space in front, and \
+         not two capital letters, a digit and a colon, with which resident codes begin"
+    )]
+    Prefix(String),
+    /// A text cannot be typed.
+    #[error("step `{0}` lets a text be typed: `typed = true` needs a code of kind `digits`")]
+    Typed(String),
     /// What the document calls does not fit the operations of the city.
     #[error("{0}")]
     Operation(#[from] OperationMismatch),
@@ -150,6 +166,7 @@ impl Check<'_> {
             Step::Consent { items, .. } => check_non_empty(items, own, "items"),
             Step::ChangePin { .. } => Ok(()),
             Step::Ask { answer, .. } => check_question(own, answer),
+            Step::Scan { code, prefix, typed, .. } => check_scan(own, code, prefix.as_deref(), *typed),
             Step::Query { call, with, consent, personal, answer, next, .. } => {
                 self.check_call(own, call, with, answer)?;
                 match consent {
@@ -235,7 +252,7 @@ impl Check<'_> {
     /// Checks that a step has one value for an operation.
     fn check_input(&self, own: &str, to: &str) -> CheckedStep {
         match self.earlier.get(to) {
-            Some(Step::Ask { .. }) => Ok(()),
+            Some(Step::Ask { .. } | Step::Scan { .. }) => Ok(()),
             Some(Step::Choose { from, max, .. }) => {
                 let answer = self.query(own, from)?;
                 let keys = answer.values().filter(|field| field.kind() == AnswerFieldType::Key).count();
@@ -244,7 +261,7 @@ impl Check<'_> {
                 }
                 Err(("with", ServiceProblem::NotAnInput { step: own.to_owned(), to: to.to_owned() }))
             }
-            _ => Err(("with", reference(own, to, "ask or choose"))),
+            _ => Err(("with", reference(own, to, "ask, scan or choose"))),
         }
     }
 
@@ -304,6 +321,18 @@ fn check_question(own: &str, answer: &AskedAnswer) -> CheckedStep {
         AskedAnswer::IdNumber | AskedAnswer::PhoneNumber => true,
     };
     if is_possible { Ok(()) } else { Err(("answer", ServiceProblem::Question(own.to_owned()))) }
+}
+
+fn check_scan(own: &str, code: &ScannedCode, prefix: Option<&str>, typed: bool) -> CheckedStep {
+    if !code.is_possible() {
+        Err(("code", ServiceProblem::Code(own.to_owned())))
+    } else if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
+        Err(("prefix", ServiceProblem::Prefix(own.to_owned())))
+    } else if typed && code.as_question().is_none() {
+        Err(("typed", ServiceProblem::Typed(own.to_owned())))
+    } else {
+        Ok(())
+    }
 }
 
 fn check_non_empty<T>(list: &[T], own: &str, key: &'static str) -> CheckedStep {

@@ -10,6 +10,7 @@ use crate::bilingual::Bilingual;
 use crate::operation::DepartmentId;
 use crate::order::PaymentMethod;
 use crate::receipt::PrintForm;
+use crate::scan::ScannedCode;
 
 /// One step of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,14 +41,32 @@ pub enum Step {
         /// The form of the answer.
         answer: AskedAnswer,
     },
+    /// 扫描单据码: asks the resident to scan the code on a paper. What is scanned is an input, as the answer to a question.
+    Scan {
+        /// Name of the step.
+        id: String,
+        /// Title of the view: an instruction.
+        title: Bilingual,
+        /// Where the resident finds the code.
+        #[serde(default)]
+        lead: Option<Bilingual>,
+        /// The form of the code, without the prefix.
+        code: ScannedCode,
+        /// What every code of this kind begins with. It is no part of the input: the number below the code does not have it either.
+        #[serde(default)]
+        prefix: Option<String>,
+        /// The resident may type the number that is printed below the code. Only for a code of digits.
+        #[serde(default)]
+        typed: bool,
+    },
     /// Calls an operation of the platform.
     Query {
         /// Name of the step.
         id: String,
         /// Name of the operation of the platform, not a URL.
         call: String,
-        /// What the operation needs: the name of each input, and the earlier step that has it. That is an `ask` step, or a `choose`
-        /// step whose one row gives its field of type `key`.
+        /// What the operation needs: the name of each input, and the earlier step that has it. That is an `ask` or `scan` step, or a
+        /// `choose` step whose one row gives its field of type `key`.
         #[serde(default)]
         with: BTreeMap<String, String>,
         /// The consent step that the query is based on.
@@ -176,6 +195,7 @@ impl Step {
         match self {
             Self::Consent { id, .. }
             | Self::Ask { id, .. }
+            | Self::Scan { id, .. }
             | Self::Ticket { id, .. }
             | Self::Submit { id, .. }
             | Self::Query { id, .. }

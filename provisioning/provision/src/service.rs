@@ -43,6 +43,8 @@ pub(crate) enum DraftKind {
     Show,
     /// Lists bills and pays them.
     Pay,
+    /// Scans the code of a paper bill, and pays it.
+    Scan,
     /// Asks questions and hands the answers in to a department.
     Submit,
     /// Gives a number in a queue, or an appointment.
@@ -54,6 +56,7 @@ impl DraftKind {
         match self {
             Self::Show => include_str!("drafts/show.toml"),
             Self::Pay => include_str!("drafts/pay.toml"),
+            Self::Scan => include_str!("drafts/scan.toml"),
             Self::Submit => include_str!("drafts/submit.toml"),
             Self::Ticket => include_str!("drafts/ticket.toml"),
         }

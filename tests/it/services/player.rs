@@ -39,6 +39,8 @@ pub(crate) struct Player {
     world: Simulator,
     /// Papers that were printed before this visit.
     papers_before: usize,
+    /// Who stands there.
+    visitor: usize,
 }
 
 impl Player {
@@ -63,7 +65,7 @@ impl Player {
         let plan = CityPlan::demo(documents);
         let mut world = Simulator::calm(SimCity::with_plan(plan), UNTIL_TODAY_MS);
         world.pass(BETWEEN_MS);
-        Self { world, papers_before: 0 }
+        Self { world, papers_before: 0, visitor: 0 }
     }
 
     /// Plays a visit from signing in to leaving.
@@ -155,6 +157,7 @@ impl Player {
 
     fn sign_in(&mut self, id: &str, how: SignIn) -> Result<(), String> {
         let resident = self.resident(id)?;
+        self.visitor = resident;
         self.wait("the welcome view", |view| matches!(view.body, Body::Welcome(_)))?;
         match how {
             SignIn::Card | SignIn::CardPin => {
@@ -166,9 +169,7 @@ impl Player {
                 self.world.event(KIOSK, Event::Card(CardEvent::Read { evidence, valid_to: None }));
             }
             SignIn::Code => {
-                let (now, entropy) = (self.world.wall(), self.world.rng.next_u128());
-                let code = self.world.city.online_token(resident, now, entropy);
-                self.world.event(KIOSK, Event::CodeScanned(code.into_bytes().into()));
+                self.scan_resident_code();
             }
         }
         self.wait("the menu", |view| matches!(view.body, Body::Menu(_)) && view.header.resident.is_some())
@@ -182,7 +183,7 @@ impl Player {
         self.settle();
         if how == SignIn::CardPin && self.view().is_some_and(|view| matches!(view.body, Body::Pin(_))) {
             self.type_text("123456")?;
-            self.primary()?;
+            self.action(true)?;
         }
         Ok(())
     }
@@ -237,7 +238,18 @@ impl Player {
                 self.touch(intent);
                 Ok(())
             }
-            Act::Go => self.primary(),
+            Act::Go => self.action(true),
+            Act::Other => self.action(false),
+            Act::Scan(text) => {
+                self.settle();
+                self.scan(text.clone());
+                Ok(())
+            }
+            Act::ScanResidentCode => {
+                self.settle();
+                self.scan_resident_code();
+                Ok(())
+            }
             Act::Type(text) => self.type_text(text),
             Act::Paper(text) => {
                 let mut waited = 0;
@@ -279,12 +291,24 @@ impl Player {
         }
     }
 
-    fn primary(&mut self) -> Result<(), String> {
+    fn scan(&mut self, code: String) {
+        self.world.event(KIOSK, Event::CodeScanned(code.into_bytes().into()));
+    }
+
+    /// Holds a new code of the resident's phone to the code reader.
+    fn scan_resident_code(&mut self) {
+        let (now, entropy) = (self.world.wall(), self.world.rng.next_u128());
+        let code = self.world.city.online_token(self.visitor, now, entropy);
+        self.scan(code);
+    }
+
+    /// Touches the primary action, or the other one.
+    fn action(&mut self, is_primary: bool) -> Result<(), String> {
         self.settle();
-        let action = self.view().and_then(|view| view.actions.iter().find(|action| action.primary));
-        let action = action.ok_or("there is no primary action")?;
+        let wanted = |view: &View| view.actions.iter().find(|action| action.primary == is_primary).cloned();
+        let action = self.view().and_then(wanted).ok_or("there is no such action")?;
         if !action.enabled {
-            return Err("the primary action cannot be touched".to_owned());
+            return Err("the action cannot be touched".to_owned());
         }
         let intent = action.intent;
         self.touch(intent);

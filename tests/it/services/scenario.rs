@@ -46,8 +46,14 @@ pub(crate) enum Act {
     Row(usize),
     /// Touches the primary action.
     Go,
+    /// Touches the other action.
+    Other,
     /// Types this, key by key.
     Type(String),
+    /// Holds a code with this text to the code reader.
+    Scan(String),
+    /// Holds the own resident code to the code reader.
+    ScanResidentCode,
     /// A paper with this text has been printed in this visit.
     Paper(String),
     Back,
@@ -82,18 +88,23 @@ fn act(step: &str) -> Result<Act, String> {
     let text = || Ok(with_dates(rest, false));
     match (word, rest) {
         ("go", "") => Ok(Act::Go),
+        ("other", "") => Ok(Act::Other),
         ("back", "") => Ok(Act::Back),
         ("home", "") => Ok(Act::Home),
         (_, "") => Err(format!("`{step}` is no step: it needs a text or a number")),
         ("see", _) => text().map(Act::See),
         ("see-date", _) => Ok(Act::See(with_dates(rest, true))),
+        ("scan", "$resident-code") => Ok(Act::ScanResidentCode),
+        ("scan", _) => text().map(Act::Scan),
         ("paper", _) => text().map(Act::Paper),
         ("type", _) => Ok(Act::Type(with_dates(rest, false).replace('-', ""))),
         ("row", number) => match number.parse() {
             Ok(number @ 1..) => Ok(Act::Row(number)),
             _ => Err(format!("`{step}` needs the number of a row, from 1")),
         },
-        _ => Err(format!("`{step}` is no step: see, see-date, row, go, type, paper, back, home")),
+        _ => {
+            Err(format!("`{step}` is no step: see, see-date, row, go, other, type, scan, paper, back, home"))
+        }
     }
 }
 
@@ -118,7 +129,9 @@ fn steps_are_read_and_others_refused() {
     assert_eq!(act("row 2"), Ok(Act::Row(2)));
     assert_eq!(act("see-date $today+1d 上午"), Ok(Act::See("2026年12月2日 上午".into())));
     assert_eq!(act("type $today-1d"), Ok(Act::Type("20261130".into())));
-    for step in ["touch", "see", "row 0", "row x", "go on", "wait 3"] {
+    assert_eq!(act("scan RQ2088"), Ok(Act::Scan("RQ2088".into())));
+    assert_eq!(act("scan $resident-code"), Ok(Act::ScanResidentCode));
+    for step in ["touch", "see", "scan", "other one", "row 0", "row x", "go on", "wait 3"] {
         assert!(act(step).is_err(), "{step}");
     }
 }

@@ -49,6 +49,7 @@ impl RunCounts {
         self.counts.recovered += other.counts.recovered;
         self.counts.reconciled += other.counts.reconciled;
         self.counts.refusals += other.counts.refusals;
+        self.counts.papers_scanned += other.counts.papers_scanned;
         self.counts.rests += other.counts.rests;
         self.counts.rotated += other.counts.rotated;
         self.counts.deleted += other.counts.deleted;
@@ -100,6 +101,7 @@ impl RunCounts {
             recovered,
             reconciled: _,
             refusals,
+            papers_scanned,
             checks: _,
             rests: _,
             rotated,
@@ -128,6 +130,7 @@ impl RunCounts {
         );
         assert!(disks_restored >= seeds / 10, "too few disks were restored from a copy: {disks_restored}");
         assert!(recovered >= seeds / 30, "too few lost orders were recovered: {recovered}");
+        assert!(papers_scanned >= seeds / 10, "too few papers were scanned: {papers_scanned}");
         assert!(refusals >= seeds / 10, "the department refused too few payments: {refusals}");
         let seeds = usize::try_from(seeds).unwrap();
         let handed_in = [self.submitted, self.tickets];

@@ -206,7 +206,8 @@ fn drawn_documents(rng: &mut SimRng) -> Vec<String> {
     };
     let submit = has(|step| matches!(step, Step::Submit { .. }));
     let tickets = has(|step| matches!(step, Step::Ticket { .. }));
-    for (from, count) in [(submit, 3), (tickets, 3), (has(|_| true), DRAWN_DOCUMENTS)] {
+    let scan = has(|step| matches!(step, Step::Scan { .. }));
+    for (from, count) in [(submit, 3), (tickets, 3), (scan, 2), (has(|_| true), DRAWN_DOCUMENTS)] {
         for _ in 0..count {
             let drawn = &from[rng.index(from.len())].text;
             if !documents.contains(drawn) {

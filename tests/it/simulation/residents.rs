@@ -1,12 +1,44 @@
 //! Behaviour of residents: they touch what the screen offers, with a preference for actions that complete a service.
 
-use contract::Challenge;
+use std::sync::LazyLock;
+
+use contract::{Challenge, Step};
+use serde::Deserialize;
 use session::{CardEvent, Event};
-use view::{Body, Icon, Intent, Text, TextId, Tile, View};
+use view::{Body, Icon, Intent, OutcomeKind, Text, TextId, Tile, View};
 
 use super::peers::KIOSKS;
 use super::recording::SimRng;
 use super::simulator::Simulator;
+use crate::services::DOCUMENTS;
+
+/// A printed paper of the demo.
+#[derive(Deserialize)]
+pub(crate) struct Paper {
+    /// Id of the service that asks for its code.
+    pub(crate) service: String,
+    /// Text of its code.
+    pub(crate) code: String,
+}
+
+#[derive(Deserialize)]
+struct PapersFile {
+    paper: Vec<Paper>,
+}
+
+pub(crate) static PAPERS: LazyLock<Vec<Paper>> = LazyLock::new(|| {
+    toml::from_str::<PapersFile>(include_str!("../../../assets/papers.toml")).unwrap().paper
+});
+
+/// What a resident holds to the code reader where a service asks for the code of a paper.
+enum Held {
+    /// A paper that fits.
+    Paper,
+    /// A paper of something else.
+    OtherCode,
+    /// The phone.
+    ResidentCode,
+}
 
 impl Simulator {
     /// The resident at a kiosk, or the next one, performs one action.
@@ -30,6 +62,12 @@ impl Simulator {
             && self.rng.percent(70)
         {
             return self.answer_challenge(kiosk, &challenge);
+        }
+        if let Body::Outcome(outcome) = &view.body
+            && outcome.kind == OutcomeKind::Awaiting
+            && self.rng.percent(70)
+        {
+            return self.scan_paper(kiosk, &view.title);
         }
         let wanted = if self.rng.percent(75) { wanted_intents(&view) } else { Vec::new() };
         let intents = if wanted.is_empty() { touchable_intents(&view) } else { wanted };
@@ -96,10 +134,49 @@ impl Simulator {
         }
     }
 
+    /// The resident scans the paper that the step with this title asks for, or something else. A resident code is refused there:
+    /// it is still new, and may begin a visit later.
+    fn scan_paper(&mut self, kiosk: usize, title: &Text) {
+        let held = match self.rng.below(10) {
+            0..=5 => Held::Paper,
+            6..=7 => Held::OtherCode,
+            _ => Held::ResidentCode,
+        };
+        let code = match held {
+            Held::Paper => {
+                let fitting = papers_for(title);
+                if fitting.is_empty() {
+                    return;
+                }
+                self.counts.papers_scanned += 1;
+                fitting[self.rng.index(fitting.len())].code.clone()
+            }
+            Held::OtherCode => format!("6901234567{:03}", self.rng.below(1_000)),
+            Held::ResidentCode => {
+                let (wall, entropy) = (self.wall(), self.rng.next_u128());
+                let resident = self.kiosks[kiosk].visitor.unwrap_or_default();
+                let code = self.city.online_token(resident, wall, entropy);
+                self.codes.push(code.clone());
+                code
+            }
+        };
+        self.event(kiosk, Event::CodeScanned(code.into_bytes().into()));
+    }
+
     pub(crate) fn remove_card(&mut self, kiosk: usize) {
         self.kiosks[kiosk].card = None;
         self.event(kiosk, Event::Card(CardEvent::Removed));
     }
+}
+
+/// The papers whose code a step with this title asks for.
+fn papers_for(title: &Text) -> Vec<&'static Paper> {
+    let Text::Data(shown) = title else { return Vec::new() };
+    let asks =
+        |step: &Step| matches!(step, Step::Scan { title, .. } if title.zh == *shown || title.en == *shown);
+    let service = DOCUMENTS.iter().find(|document| document.parsed.steps.iter().any(asks));
+    let id = service.map(|document| document.parsed.id.as_str());
+    PAPERS.iter().filter(|paper| id == Some(paper.service.as_str())).collect()
 }
 
 /// The services that a menu offers.

@@ -166,6 +166,8 @@ pub(crate) struct FaultCounts {
     /// Times that a kiosk knew that its log lacks no order.
     pub(crate) reconciled: u64,
     pub(crate) refusals: u64,
+    /// Fitting papers that were held to a code reader where a service asked for one.
+    pub(crate) papers_scanned: u64,
     pub(crate) rests: u64,
     /// Segments that were begun by rotation, and segments that were deleted.
     pub(crate) rotated: u64,

@@ -261,6 +261,9 @@ function drawHands() {
   const file = element('input', element('label', phone, `${w.picture} `)); file.type = 'file'; file.accept = 'image/png,image/jpeg';
   file.onchange = () => { const [picture] = file.files; if (picture) holdPicture(picture); };
   element('p', phone, w.paste);
+  const bills = box(w.bills); element('p', bills, w.billsLead);
+  for (const paper of kiosk.papers) button(paper.title[language], bills, () => ask('camera/show', { text: paper.code })).title = paper.code;
+  button(w.away, bills, () => ask('camera/hide', {}), 'main');
   if (kiosk.id_reader) {
     const ids = box(w.idCards); element('p', ids, w.idLead);
     residentButtons(ids, kiosk.residents.map(one => one.id), id => ask('id-card/lay', { resident: id }));

@@ -1,5 +1,6 @@
 //! What the bench page shows besides the screen: once, the residents and faults; then the live state at each change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -58,6 +59,28 @@ pub(super) struct LiveState {
     rig: Value,
 }
 
+/// A printed paper of the demo.
+#[derive(Deserialize, Serialize)]
+struct PrintedPaper {
+    /// The service that asks for its code.
+    service: String,
+    /// What it is, in each language.
+    title: BTreeMap<String, String>,
+    /// Text of its code.
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct PrintedPapersFile {
+    paper: Vec<PrintedPaper>,
+}
+
+/// The printed papers of the demo, `assets/papers.toml`.
+fn printed_papers() -> Vec<PrintedPaper> {
+    let file = include_str!("../../../../assets/papers.toml");
+    toml::from_str::<PrintedPapersFile>(file).map_or_else(|_| Vec::new(), |file| file.paper)
+}
+
 /// `GET /state`.
 pub(super) async fn get_state(State(bench): SharedBench) -> Json<Value> {
     let residents: Vec<Value> = bench
@@ -89,6 +112,7 @@ pub(super) async fn get_state(State(bench): SharedBench) -> Json<Value> {
     let (id_reader, phone_page) = (bench.id_reader.is_some(), format!("{}/code/", bench.platform));
     Json(json!({
         "residents": residents,
+        "papers": printed_papers(),
         "faults": faults,
         "card": card,
         "id_reader": id_reader,

@@ -1,13 +1,19 @@
 //! Sample views of questions to the resident, and of an answer after which the service does not go on.
 
 use view::{
-    Action, Body, EnteredText, EntryPad, Icon, Intent, Outcome, OutcomeKind, Steps, Text, TextId, Tile, View,
+    Action, Banner, Body, EnteredText, EntryPad, Gesture, Icon, Intent, Outcome, OutcomeKind, Steps, Text,
+    TextId, Tile, Tone, View,
 };
 
 use super::{SampleBuilder, action, data, pair};
 
 fn entered(text: &str) -> EnteredText {
     EnteredText::from(text.to_owned())
+}
+
+fn scan_steps() -> Option<Steps> {
+    let names = [TextId::StepScan, TextId::StepChoose, TextId::StepPay, TextId::StepPrint];
+    Some(Steps { names: names.map(Text::Id).to_vec(), current: 0 })
 }
 
 impl SampleBuilder {
@@ -86,6 +92,43 @@ impl SampleBuilder {
         view
     }
 
+    /// A step that waits for the code of a bill, after another code was shown.
+    fn scan_paper(&self, problem: Option<TextId>) -> View {
+        let body = Body::Outcome(Outcome {
+            kind: OutcomeKind::Awaiting,
+            headline: TextId::ScanHold.into(),
+            amount: None,
+            detail: TextId::ScanHoldDetail.into(),
+            pairs: Vec::new(),
+            code: None,
+            gesture: problem.is_none().then_some(Gesture::ShowPaper),
+        });
+        let mut view = self.question(("请扫水费账单上的码", "Scan the code on the water bill"), body);
+        let lead = data("码在账单右下角。", "It is at the bottom right of the bill.", self.lang);
+        view.lead = problem.is_none().then_some(lead);
+        let banner = |problem: TextId| Banner {
+            tone: Tone::Wait,
+            icon: Icon::TriangleAlert,
+            title: problem.into(),
+            detail: None,
+        };
+        view.banners = problem.map(banner).into_iter().collect();
+        view.actions = vec![action(TextId::ScanType, false)];
+        view.steps = scan_steps();
+        view
+    }
+
+    /// The longest number that was scanned, to be checked.
+    fn scan_check(&self) -> View {
+        let number = Text::Entered(entered("5000 0026 0000 0001 2345 6789"));
+        let body = Body::Details(vec![pair(TextId::ScanNumber, number, true)]);
+        let mut view = self.view(TextId::ScanCheck, body);
+        view.lead = Some(TextId::ScanCheckLead.into());
+        view.actions = vec![action(TextId::AskNext, true), action(TextId::ScanAgain, false)];
+        view.steps = scan_steps();
+        view
+    }
+
     /// The department refuses.
     fn refused_by_department(&self) -> View {
         let words = (
@@ -110,12 +153,15 @@ impl SampleBuilder {
         view
     }
 
-    pub(super) fn questions(&self) -> [(&'static str, View); 5] {
+    pub(super) fn questions(&self) -> [(&'static str, View); 8] {
         [
             ("ask-account", self.ask_account()),
             ("ask-id", self.ask_id()),
             ("ask-date", self.ask_date()),
             ("ask-choice", self.ask_choice()),
+            ("scan-paper", self.scan_paper(None)),
+            ("scan-resident-code", self.scan_paper(Some(TextId::ScanResidentCode))),
+            ("scan-check", self.scan_check()),
             ("refused", self.refused_by_department()),
         ]
     }

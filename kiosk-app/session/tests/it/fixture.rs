@@ -466,6 +466,7 @@ impl Fixture {
     pub(crate) fn title(&self) -> TextId {
         match self.view().title {
             Text::Id(id) | Text::With(id, _) => id,
+            Text::Entered(_) => panic!("the title is what a resident entered"),
             Text::Data(data) => panic!("the title is a text of a document: {data}"),
         }
     }

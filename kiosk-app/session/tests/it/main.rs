@@ -9,6 +9,7 @@ mod gate;
 mod id_card;
 mod identity;
 mod menu;
+mod paper_codes;
 mod payments;
 mod pin_change;
 mod print_jobs;

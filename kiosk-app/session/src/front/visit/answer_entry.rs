@@ -3,10 +3,10 @@
 //! Nothing here is stored but the characters; they are wiped on drop. Whether they are right is decided anew from them each time, so
 //! that a problem is shown as long as it exists.
 
-use contract::{AskedAnswer, Money};
+use contract::{AskedAnswer, Money, ScannedCode};
 use jiff::Span;
 use jiff::civil::Date;
-use view::{EntryPad, Intent, Lang, Text, TextId};
+use view::{EnteredText, EntryPad, Intent, Lang, Text, TextId};
 use zeroize::Zeroizing;
 
 use crate::mask;
@@ -126,6 +126,14 @@ pub(crate) fn display_answer(form: &AskedAnswer, value: &str, lang: Lang) -> Str
             let typed = TypedAnswer::of_value(form, value);
             layout(form, &typed.0, lang).0.trim_end().to_owned()
         }
+    }
+}
+
+/// A scanned code as it is shown: a number in the same groups as one that is typed.
+pub(crate) fn display_scanned(code: &ScannedCode, value: &str) -> EnteredText {
+    match code.as_question() {
+        Some(form) => layout(&form, value, Lang::Zh).0.into(),
+        None => Zeroizing::new(value.to_owned()).into(),
     }
 }
 

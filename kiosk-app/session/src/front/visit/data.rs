@@ -70,7 +70,7 @@ pub(crate) struct Progress {
 pub(crate) enum StepResult {
     Consent(ConsentId),
     Rows(Vec<CheckedRow>),
-    /// What the resident entered, in the form in which the platform gets it. May be an ID number.
+    /// What the resident entered or scanned, in the form in which the platform gets it. May be an ID number.
     Answered(Zeroizing<String>),
     /// Indices into the rows of the query it chose from.
     Chosen(Vec<usize>),
@@ -107,7 +107,9 @@ impl Progress {
         let earlier = self.doc.steps.iter().enumerate().take(self.step_index);
         for (index, step) in earlier.rev() {
             match step {
-                Step::Ask { .. } | Step::Choose { .. } | Step::Show { .. } => return Some(index),
+                Step::Ask { .. } | Step::Scan { .. } | Step::Choose { .. } | Step::Show { .. } => {
+                    return Some(index);
+                }
                 Step::Query { .. } | Step::ShowCode { .. } => {}
                 Step::Consent { .. }
                 | Step::Ticket { .. }
@@ -120,12 +122,12 @@ impl Progress {
         None
     }
 
-    /// What the resident entered at a step.
+    /// What the resident entered or scanned at a step.
     pub(crate) fn answer_to(&self, step: &str) -> Option<&Zeroizing<String>> {
         if let Some(StepResult::Answered(value)) = self.results.get(step) { Some(value) } else { None }
     }
 
-    /// What an operation gets: for each of its inputs, what was entered at an `ask` step, or the key of the row that was chosen.
+    /// What an operation gets: for each of its inputs, what was entered at an `ask` step or scanned at a `scan` step, or the key of the row that was chosen.
     pub(crate) fn inputs(&self, with: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
         with.iter().map(|(input, step)| Some((input.clone(), self.input_of(step)?.to_string()))).collect()
     }

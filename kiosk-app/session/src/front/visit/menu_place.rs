@@ -235,6 +235,7 @@ fn is_lookup(doc: &ServiceDocument) -> bool {
     doc.steps.iter().all(|step| match step {
         Step::Consent { .. }
         | Step::Ask { .. }
+        | Step::Scan { .. }
         | Step::Query { .. }
         | Step::Show { .. }
         | Step::Choose { .. }

@@ -206,17 +206,27 @@ impl Visit {
         }
     }
 
-    /// Handles a code that was scanned during the visit: only the answer to a challenge means something.
+    /// Handles a code that was scanned during the visit: the answer to a challenge, or the code of a paper that a step asks for.
+    /// Any other means nothing. No code is consumed here.
     pub(crate) fn on_code(
         &mut self,
         components: &mut Components,
         turn: &mut Turn<'_>,
         code: &[u8],
     ) -> VisitFlow {
-        let Task::StepUp(step_up) = &mut self.task else { return VisitFlow::Goes };
-        self.idle_until = None;
-        let flow = step_up.on_code(components, turn, &mut self.data, code);
-        self.follow_step_up(components, turn, flow)
+        match &mut self.task {
+            Task::StepUp(step_up) => {
+                self.idle_until = None;
+                let flow = step_up.on_code(components, turn, &mut self.data, code);
+                self.follow_step_up(components, turn, flow)
+            }
+            Task::Service(service) if service.takes_codes() => {
+                self.idle_until = None;
+                let flow = service.on_code(components, turn, &mut self.data, code);
+                self.follow_service(flow)
+            }
+            Task::Service(_) | Task::Identify(_) | Task::Menu { .. } => VisitFlow::Goes,
+        }
     }
 
     /// Handles the outcome of work, if its ticket is the one that this visit waits for.

@@ -83,6 +83,23 @@ impl RunningService {
         self.follow(components, turn, data, flow)
     }
 
+    /// Whether a code that is scanned now is for the current step.
+    pub(crate) fn takes_codes(&self) -> bool {
+        self.state.takes_codes()
+    }
+
+    pub(crate) fn on_code(
+        &mut self,
+        components: &mut Components,
+        turn: &mut Turn<'_>,
+        data: &mut VisitData,
+        scanned: &[u8],
+    ) -> ServiceFlow {
+        let mut context = StepContext { components, turn, data, progress: &mut self.progress };
+        let flow = self.state.on_code(&mut context, scanned);
+        self.follow(components, turn, data, flow)
+    }
+
     fn follow(
         &mut self,
         components: &mut Components,

@@ -29,6 +29,16 @@ pub(crate) trait StepState {
         StepFlow::Stay
     }
 
+    /// Whether a code that is scanned now is for this step.
+    fn takes_codes(&self) -> bool {
+        false
+    }
+
+    /// Handles a scanned code, where the step takes codes.
+    fn on_code(&mut self, _context: &mut StepContext<'_, '_>, _scanned: &[u8]) -> StepFlow {
+        StepFlow::Stay
+    }
+
     /// The work that the step waits for.
     fn pending(&self) -> Option<PendingWork> {
         None

@@ -106,6 +106,6 @@ fn tile(option: &AskedOption, at: u8, given: Option<&str>, lang: Lang) -> Tile {
 }
 
 /// The city's date, by the best known time.
-fn today(status: Status<'_>) -> Date {
+pub(super) fn today(status: Status<'_>) -> Date {
     local_time(status.estimated_time(), status.setup().utc_offset_minutes).date()
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use contract::{AnswerSchema, Bilingual, CallAnswer, CallRequest, ConsentId, Step, TicketId};
-use view::{Body, Intent, LabelledValue, Outcome, OutcomeKind, Text, TextId};
+use view::{Body, Intent, LabelledValue, Lang, Outcome, OutcomeKind, Text, TextId};
 
 use crate::content::{ViewContent, action, plain_outcome, service_footer};
-use crate::front::visit::answer_entry::display_answer;
+use crate::front::visit::answer_entry::{display_answer, display_scanned};
+use crate::front::visit::data::Progress;
 use crate::front::visit::step::{StepContext, StepFlow, StepView, back_by};
 use crate::rows::{CheckedRow, is_clean_text, validate_rows};
 use crate::wording::in_language;
@@ -103,8 +104,10 @@ impl NoRows {
         let outcome = Outcome { pairs: questions_and_answers(view, with), ..outcome };
         let mut actions = vec![action(TextId::BackToMenu, true, Intent::Primary)];
         let before = view.progress.step_back().and_then(|at| view.progress.doc.steps.get(at));
-        if matches!(before, Some(Step::Ask { .. })) {
+        if let Some(Step::Ask { .. }) = before {
             actions.push(action(TextId::AskAgain, false, Intent::Secondary));
+        } else if let Some(Step::Scan { .. }) = before {
+            actions.push(action(TextId::ScanAgain, false, Intent::Secondary));
         }
         ViewContent {
             actions,
@@ -119,9 +122,24 @@ fn questions_and_answers(view: StepView<'_>, with: &BTreeMap<String, String>) ->
     let asked = view.progress.doc.steps.iter().filter(|step| with.values().any(|used| used == step.id()));
     asked
         .filter_map(|step| {
-            let Step::Ask { id, title, answer, .. } = step else { return None };
-            let value = display_answer(answer, view.progress.answer_to(id)?, view.data.lang);
-            Some(LabelledValue { label: view.data.words(title), value: Text::Data(value), emphasized: false })
+            let (title, value) = entered_at(step, view.progress, view.data.lang)?;
+            Some(LabelledValue { label: view.data.words(title), value, emphasized: false })
         })
         .collect()
+}
+
+/// The title of a step at which the resident entered or scanned something, and that, as it is shown again.
+pub(super) fn entered_at<'a>(
+    step: &'a Step,
+    progress: &Progress,
+    lang: Lang,
+) -> Option<(&'a Bilingual, Text)> {
+    let value = progress.answer_to(step.id())?;
+    if let Step::Ask { title, answer, .. } = step {
+        Some((title, Text::Data(display_answer(answer, value, lang))))
+    } else if let Step::Scan { title, code, .. } = step {
+        Some((title, Text::Entered(display_scanned(code, value))))
+    } else {
+        None
+    }
 }

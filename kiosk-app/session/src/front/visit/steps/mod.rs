@@ -10,6 +10,7 @@ pub(crate) mod payment_outcome;
 mod print;
 mod query;
 mod row_card;
+mod scan;
 mod show;
 mod show_code;
 mod submit;
@@ -26,6 +27,7 @@ pub(crate) fn enter(context: &mut StepContext<'_, '_>, step: &Step) -> Entered {
     match step {
         Step::Consent { .. } => consent::enter(),
         Step::Ask { .. } => ask::enter(context),
+        Step::Scan { .. } => scan::enter(context),
         Step::Query { .. } => query::enter(context),
         Step::Ticket { .. } => ticket::enter(context),
         Step::Show { .. } => show::enter(),
@@ -44,6 +46,7 @@ pub(crate) fn names_in_bar(step: &Step, method: IdentificationMethod, has: &Equi
         Step::Query { .. } | Step::Ticket { .. } => Vec::new(),
         Step::Ask { answer: AskedAnswer::Choice { .. }, .. } => vec![TextId::StepChoose],
         Step::Ask { .. } => vec![TextId::StepAsk],
+        Step::Scan { .. } => vec![TextId::StepScan],
         Step::Consent { .. } => vec![TextId::StepConsent],
         Step::Show { .. } => vec![TextId::StepShow],
         Step::ShowCode { .. } => vec![TextId::StepShowCode],

@@ -6,9 +6,9 @@ use view::{Banner, Body, Icon, Intent, LabelledValue, Outcome, OutcomeKind, Text
 use zeroize::Zeroizing;
 
 use crate::content::{ViewContent, action, failure_content, plain_outcome, service_footer};
-use crate::front::visit::answer_entry::display_answer;
 use crate::front::visit::data::{Progress, StepResult};
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by, close_by};
+use crate::front::visit::steps::call::entered_at;
 use crate::rows::labelled_fields;
 
 /// State of a submission.
@@ -134,16 +134,16 @@ fn entered(view: StepView<'_>) -> Vec<LabelledValue> {
     let (progress, lang) = (view.progress, view.data.lang);
     let Some(Step::Submit { with, .. }) = progress.current_step() else { return Vec::new() };
     let of_step = |step: &Step| {
-        let (title, value) = if let Step::Ask { id, title, answer, .. } = step {
-            (title, display_answer(answer, progress.answer_to(id)?, lang))
+        let (title, value) = if let Some(entered) = entered_at(step, progress, lang) {
+            entered
         } else if let Step::Choose { id, title, from, show, .. } = step {
             let (declared, rows) = (progress.doc.answer_schema(from)?, progress.rows_of_step(id));
             let first = labelled_fields(rows.first()?, show, declared, lang).next();
-            (title, first.map(|(_, _, value)| value)?)
+            (title, Text::Data(first.map(|(_, _, value)| value)?))
         } else {
             return None;
         };
-        Some(LabelledValue { label: view.data.words(title), value: Text::Data(value), emphasized: false })
+        Some(LabelledValue { label: view.data.words(title), value, emphasized: false })
     };
     let earlier = progress.doc.steps.iter().take(progress.step_index);
     earlier.filter(|step| with.values().any(|to| to == step.id())).filter_map(of_step).collect()
