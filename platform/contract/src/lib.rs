@@ -27,6 +27,7 @@ mod money;
 mod names;
 mod operation;
 mod order;
+mod platform_operation;
 mod problem;
 mod receipt;
 mod record;
@@ -91,6 +92,7 @@ pub use order::{
     ChargeRequest, ChargeState, InquiryRequest, OrderItem, PaymentMethod, Settlement, UnreportedOrder,
     UnreportedOrdersAnswer, VoidReason,
 };
+pub use platform_operation::{PlatformOperation, PlatformOperationDeclaration};
 pub use problem::{Problem, ProblemCode};
 pub use receipt::{PrintForm, Receipt, ReceiptLine};
 pub use record::{Chain, HEADER_LEN, Head, Record, RecordError, RecordHeader, RecordKind, SALT_LEN};

@@ -355,12 +355,18 @@ pub(crate) fn withdraw_consent(
 ) -> Result<PlatformReply, RequestError> {
     let withdrawal: ConsentWithdrawal = parse_phone_body(body)?;
     let BoundPhone { resident, .. } = find_phone(context, &withdrawal.phone)?;
+    withdraw(context, resident, &withdrawal.consent)?;
+    Ok(PlatformResponse::json(&serde_json::json!({})).into())
+}
+
+/// Ends a consent of this resident: nothing is disclosed under it afterwards.
+pub(super) fn withdraw(context: &RequestContext<'_>, resident: i64, consent: &str) -> rusqlite::Result<()> {
     context.tx.execute(
         "UPDATE fact_consents SET state = 'withdrawn', until_ms = ?3
          WHERE consent = ?1 AND resident = ?2 AND state = 'agreed'",
-        params![withdrawal.consent, resident, to_ms_column(context.now)],
+        params![consent, resident, to_ms_column(context.now)],
     )?;
-    Ok(PlatformResponse::json(&serde_json::json!({})).into())
+    Ok(())
 }
 
 fn set_consent_state(
