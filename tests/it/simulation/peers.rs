@@ -27,6 +27,7 @@ use super::departments::{
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
 use super::recording::SimRng;
+use super::relying_party::pharmacy;
 use crate::services::{DOCUMENTS as ALL_DOCUMENTS, Document};
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
@@ -307,7 +308,7 @@ fn open_platform(
             .collect(),
         residents,
         code_authority: Some(code_authority()),
-        relying_parties: Vec::new(),
+        relying_parties: vec![pharmacy()],
         card_root_keys: None,
     };
     Platform::open_at_generation(db, setup, generation).unwrap().0

@@ -28,7 +28,7 @@ fn city() -> CityFixture {
     })
 }
 
-fn visit(city: &mut CityFixture, person: FixtureResident, authenticated: bool) -> VisitKey {
+pub(crate) fn visit(city: &mut CityFixture, person: FixtureResident, authenticated: bool) -> VisitKey {
     let mut presented = card_evidence(person);
     presented.authenticated = authenticated;
     let request = IdentifyRequest {
@@ -40,7 +40,7 @@ fn visit(city: &mut CityFixture, person: FixtureResident, authenticated: bool) -
     identified.key.clone()
 }
 
-fn enter_pin(
+pub(crate) fn enter_pin(
     city: &mut CityFixture,
     kiosk: TestKiosk,
     key: &VisitKey,
