@@ -76,7 +76,7 @@ pub enum OperationKind {
     Query,
     /// Gives bills that can be paid.
     Bills,
-    /// Gives a number in a queue, or an appointment.
+    /// Does something at once, and once: gives a number in a queue, or an appointment, or ends a consent.
     Ticket,
     /// Takes an application.
     Submit,

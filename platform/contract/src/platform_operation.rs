@@ -106,7 +106,7 @@ impl PlatformOperation {
 
     /// What it needs and gives.
     ///
-    /// Level: what is masked and harmless in the hands of whoever found a card is given to a recognised visit. Where a resident has
+    /// Level: what is masked and harmless in the hands of who found a card is given to a recognised visit. Where a resident has
     /// been, whom they gave their data, and every act need a proven one: so does binding a phone, lest a photographed code or a found
     /// card bind a phone to another person.
     #[must_use]
@@ -207,5 +207,67 @@ impl PlatformOperation {
             ),
             Self::AfterReport => query("identity.after-report", Proven, &["decision"], &[("remark", Text)]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::operation::{Operations, is_name};
+    use crate::service::ServiceDocument;
+
+    const WITHDRAW: &str = include_str!("../../../assets/services/identity-consent-withdraw.toml");
+
+    #[test]
+    fn declarations_have_names_of_their_own_and_answers() {
+        let names: BTreeSet<&str> = PlatformOperation::ALL.iter().map(|one| one.declaration().name).collect();
+        assert_eq!(names.len(), PlatformOperation::ALL.len());
+        for operation in PlatformOperation::ALL {
+            let PlatformOperationDeclaration { name, input, answer, .. } = operation.declaration();
+            assert_eq!(PlatformOperation::from_name(name), Some(operation));
+            let mut texts = input.iter().chain(answer.iter().map(|(field, _)| field)).chain([&name]);
+            assert!(!answer.is_empty() && texts.all(|text| is_name(text)), "{name}");
+        }
+    }
+
+    #[test]
+    fn call_of_the_platform_that_does_not_fit_is_refused() {
+        let none = Operations::default();
+        assert_eq!(ServiceDocument::parse(WITHDRAW).unwrap().check_calls(WITHDRAW, &none), Ok(()));
+        for (from, to, expected) in [
+            ("identity.withdraw-consent", "identity.withdraw", "there is no operation `identity.withdraw`"),
+            (
+                "identity.withdraw-consent",
+                "identity.uses",
+                "is of kind `query`, which a step `ticket` cannot call",
+            ),
+            (", decision = \"decided\" }", " }", "needs as `with` exactly: consent, decision"),
+            ("level = \"proven\"", "level = \"recognised\"", "needs a higher `level`"),
+            ("until = { type = \"date\"", "until = { type = \"text\"", "has no field `until` of this type"),
+        ] {
+            assert!(WITHDRAW.contains(from), "{from}");
+            let text = WITHDRAW.replacen(from, to, 1);
+            let error = ServiceDocument::parse(&text).unwrap().check_calls(&text, &none).unwrap_err();
+            assert!(error.position.is_some() && error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn department_cannot_take_an_operation_of_the_platform() {
+        let text = r#"
+[[department]]
+id = "hall"
+name = { zh = "政务服务中心", en = "Service hall" }
+
+[[operation]]
+name = "identity.uses"
+department = "hall"
+kind = "query"
+answer = { place = "text" }
+"#;
+        let error = Operations::parse(text).unwrap_err();
+        assert!(error.to_string().contains("the platform itself answers `identity.uses`"), "{error}");
     }
 }

@@ -25,6 +25,7 @@ use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::phone_refusal::PhoneRefusal;
 use crate::phones::bound_phone::{BoundPhone, PhoneRequest, find_phone, parse_phone_body};
+use crate::recovery_state::refuse_while_recovering;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_ms_column, ms_column_before, to_json_column, to_ms_column};
 
@@ -140,6 +141,9 @@ impl ConsentRequest {
         request: &str,
         named: String,
     ) -> Result<Self, RequestError> {
+        // A withdrawal since the backup may be missing here: nothing is disclosed before the kiosks' records are read in, which
+        // tell the operator of those that were made at kiosks.
+        refuse_while_recovering(context)?;
         let request: [u8; 16] =
             from_hex(request).ok_or_else(|| malformed_request("`request` is 32 hexadecimal digits"))?;
         let verified: Option<(i64, String)> = context

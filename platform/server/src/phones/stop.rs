@@ -1,6 +1,6 @@
 //! Stopping a resident's codes at a kiosk: of the bound phone, which is then no longer bound, or the one on paper.
 //!
-//! Stopping needs a proven visit. Whoever finds a card must not be able to take its holder's phone code away; a resident without the
+//! Stopping needs a proven visit. A person who finds a card must not be able to take its holder's phone code away; a resident without the
 //! card's PIN goes to a counter, where a loss report of the card stops all codes. A phone is undone by pairing it again.
 
 use std::collections::BTreeMap;

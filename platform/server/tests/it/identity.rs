@@ -11,6 +11,7 @@ use crate::fixture::{
 };
 use crate::pairing::{enter_pin, visit};
 use crate::records::{self, KioskLog};
+use crate::restore::RestorableCity;
 
 const SERVICES: [&str; 7] = [
     include_str!("../../../../assets/services/identity-mine.toml"),
@@ -23,6 +24,10 @@ const SERVICES: [&str; 7] = [
 ];
 
 fn city() -> CityFixture {
+    CityFixture::with(city_setup())
+}
+
+fn city_setup() -> PlatformSetup {
     let pharmacy = RelyingParty {
         name: "解放碑药房".into(),
         purposes: ["医保购药".to_owned()].into(),
@@ -30,12 +35,12 @@ fn city() -> CityFixture {
         consent_days: 30,
         ..relying_party("PHARMACY", PHARMACY, "medical", 50)
     };
-    CityFixture::with(PlatformSetup {
+    PlatformSetup {
         code_authority: Some(authority()),
         relying_parties: vec![pharmacy],
         service_documents: DOCUMENTS.into_iter().chain(SERVICES).map(str::to_owned).collect(),
         ..setup()
-    })
+    }
 }
 
 /// A visit by authenticated card and PIN.
@@ -67,13 +72,18 @@ fn facts(city: &mut CityFixture, number: u128) -> Value {
 /// A city in which Zhang Guiying agreed on her phone, for request 1 of the pharmacy.
 fn city_with_consent() -> (CityFixture, TestPhone) {
     let mut city = city();
-    let phone = TestPhone::bind_zhang_guiying(&mut city);
-    let certificate = phone.certificate(&mut city);
-    verify_code_of(&mut city, &phone, &certificate, 1);
-    assert_eq!(facts(&mut city, 1)["state"], "waiting");
-    let (consent, text) = consents_in_state(&mut city, &phone, "asked").remove(0);
-    give_consent(&mut city, &phone, &certificate, &consent, &text).unwrap();
+    let phone = agree_on_phone(&mut city);
     (city, phone)
+}
+
+fn agree_on_phone(city: &mut CityFixture) -> TestPhone {
+    let phone = TestPhone::bind_zhang_guiying(city);
+    let certificate = phone.certificate(city);
+    verify_code_of(city, &phone, &certificate, 1);
+    assert_eq!(facts(city, 1)["state"], "waiting");
+    let (consent, text) = consents_in_state(city, &phone, "asked").remove(0);
+    give_consent(city, &phone, &certificate, &consent, &text).unwrap();
+    phone
 }
 
 fn consents(city: &mut CityFixture, key: &VisitKey) -> CallAnswer {
@@ -244,7 +254,7 @@ fn kiosk_consent_is_listed_and_refused_after_withdrawal() {
     let key = proven(&mut city, ZHANG_GUIYING);
     let pseudonym = city.visit_by_card(TestKiosk::One, ZHANG_GUIYING).resident;
     let consent = ConsentId::from_entropy(77);
-    let service = "medical.balance".to_owned();
+    let service = "insurance.proof".to_owned();
     let mut log = KioskLog::new(TestKiosk::One, 1);
     log.append_entry(&Entry::Consented {
         consent,
@@ -257,8 +267,8 @@ fn kiosk_consent_is_listed_and_refused_after_withdrawal() {
         recipient: String::new(),
         until: UnixMs(city.now.0 + 86_400_000),
     });
-    records::send(&mut city, TestKiosk::One, &log.batch(0, 2)).unwrap();
-    let operation = "medical.balance";
+    records::send(&mut city, TestKiosk::One, &log.batch(0, 1)).unwrap();
+    let operation = "insurance.proof";
     let fetch = |city: &mut CityFixture| city.call(TestKiosk::One, &key, &service, operation, Some(consent));
     fetch(&mut city).unwrap();
     let listed = consents(&mut city, &key);
@@ -285,13 +295,49 @@ fn recorded_act_that_the_database_lacks_is_an_incident() {
     for entry in [taken(1, "identity.withdraw-consent"), taken(2, "hall.number")] {
         log.append_entry(&entry);
     }
-    records::send(&mut city, TestKiosk::One, &log.batch(0, 3)).unwrap();
+    records::send(&mut city, TestKiosk::One, &log.batch(0, 2)).unwrap();
     assert!(!city.page("/admin").1.contains("it is not in effect"));
     log.append_entry(&taken(3, "identity.withdraw-consent"));
-    records::send(&mut city, TestKiosk::One, &log.batch(3, 4)).unwrap();
+    records::send(&mut city, TestKiosk::One, &log.batch(2, 3)).unwrap();
     let admin = city.page("/admin").1;
     assert!(
         admin.contains(&format!("act {}", TicketId::from_entropy(3)))
             && admin.contains("it is not in effect")
     );
+}
+
+#[test]
+fn restore_that_undoes_a_withdrawal_is_an_incident() {
+    let mut restorable = RestorableCity::with(city_setup);
+    agree_on_phone(&mut restorable.city);
+    restorable.back_up();
+    let key = proven(&mut restorable.city, ZHANG_GUIYING);
+    let consent = row(&consents(&mut restorable.city, &key), "consent").to_owned();
+    withdraw(&mut restorable.city, &key, &consent, 1).unwrap();
+    assert_eq!(facts(&mut restorable.city, 1)["state"], "declined");
+
+    restorable.restore();
+    // The database has the consent again. Nothing is disclosed before the kiosks' records are there.
+    let body = json!({ "request": format!("{:032x}", 1), "facts": ["insured"] });
+    let refused = relying_party_request(&mut restorable.city, "facts", "PHARMACY", PHARMACY, &body);
+    assert_eq!(refused, Err(ProblemCode::Unavailable));
+    let taken = Entry::TicketTaken {
+        visit: VisitId::from_entropy(1),
+        service: "identity.consent-withdraw".into(),
+        call: "identity.withdraw-consent".into(),
+        ticket: TicketId::from_entropy(1),
+    };
+    restorable.run_due_calls();
+    restorable.send_log(TestKiosk::One, &[taken]);
+    assert!(restorable.is_recovering(), "the incident is there before disclosures are");
+    assert!(restorable.city.page("/admin").1.contains(&format!("act {}", TicketId::from_entropy(1))));
+    // An act only takes away, and is done also now.
+    let key = proven(&mut restorable.city, ZHANG_GUIYING);
+    withdraw(&mut restorable.city, &key, &consent, 2).unwrap();
+    for kiosk in [TestKiosk::Two, TestKiosk::Gate] {
+        restorable.send_log(kiosk, &[]);
+    }
+    restorable.run_due_calls();
+    assert!(!restorable.is_recovering());
+    assert_eq!(facts(&mut restorable.city, 1)["state"], "declined");
 }
