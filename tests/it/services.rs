@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::{fs, thread};
 
-use contract::{ServiceDocument, Step};
+use contract::{PlatformOperation, ServiceDocument, Step};
 
 use self::player::{Player, Trouble};
 use self::scenario::Scenario;
@@ -109,7 +109,10 @@ fn asks_a_department(service: &str) -> bool {
     let document = DOCUMENTS.iter().find(|document| document.parsed.id == service);
     document.is_some_and(|document| {
         document.parsed.steps.iter().any(|step| match step {
-            Step::Query { call, .. } | Step::Ticket { call, .. } => call != "submissions.mine",
+            Step::Query { call, .. } | Step::Ticket { call, .. } => {
+                // Licences are the platform's operations, and their library a department.
+                PlatformOperation::from_name(call).is_none_or(|own| own.declaration().personal)
+            }
             _ => false,
         })
     })

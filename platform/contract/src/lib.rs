@@ -29,6 +29,7 @@ mod names;
 mod offer;
 mod operation;
 mod order;
+mod platform_operation;
 mod problem;
 mod publication;
 mod receipt;
@@ -99,6 +100,7 @@ pub use order::{
     ChargeRequest, ChargeState, InquiryRequest, OrderItem, PaymentMethod, Settlement, UnreportedOrder,
     UnreportedOrdersAnswer, VoidReason,
 };
+pub use platform_operation::{PlatformOperation, PlatformOperationDeclaration};
 pub use problem::{Problem, ProblemCode};
 pub use publication::{Publication, PublicationError, PublicationSources, SourceFile};
 pub use receipt::{PrintForm, Receipt, ReceiptLine};

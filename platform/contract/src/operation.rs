@@ -4,7 +4,7 @@
 //! is a gateway: it checks a call against the operation and against the service document, and forwards it. No program is changed to
 //! add a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +14,7 @@ use crate::answer_schema::{AnswerFieldType, AnswerSchema};
 use crate::bilingual::Bilingual;
 use crate::evidence::Level;
 use crate::licence::{LicenceKind, LicenceProblem, added_field, added_fields};
+use crate::platform_operation::{PlatformOperation, PlatformOperationDeclaration};
 use crate::service::ServiceDocument;
 use crate::step::Step;
 use crate::submission::is_input_name;
@@ -75,7 +76,7 @@ pub enum OperationKind {
     Query,
     /// Gives bills that can be paid.
     Bills,
-    /// Gives a number in a queue, or an appointment.
+    /// Does something at once, and once: gives a number in a queue, or an appointment, or ends a consent.
     Ticket,
     /// Takes an application.
     Submit,
@@ -156,6 +157,9 @@ pub enum OperationsProblem {
     /// The department or operation is defined twice.
     #[error("`{0}` is defined twice: give each department and each operation one entry")]
     Twice(String),
+    /// The platform answers an operation of this name itself.
+    #[error("the platform itself answers `{0}`: give the department's operation another name")]
+    OfThePlatform(String),
     /// The department of the operation is not in the file.
     #[error("there is no department `{0}`: add a [[department]] with this id, or correct the name")]
     Department(DepartmentId),
@@ -273,6 +277,9 @@ impl Operations {
     fn check_operation(&self, operation: &Operation) -> Result<(), (&'static str, OperationsProblem)> {
         if !is_name(&operation.name) {
             return Err(("name", OperationsProblem::Name(operation.name.clone())));
+        }
+        if PlatformOperation::from_name(&operation.name).is_some() {
+            return Err(("name", OperationsProblem::OfThePlatform(operation.name.clone())));
         }
         if !self.departments.contains_key(&operation.department) {
             return Err(("department", OperationsProblem::Department(operation.department.clone())));
@@ -418,44 +425,63 @@ impl Operations {
         personal: bool,
         answer: &AnswerSchema,
     ) -> Result<(), OperationMismatch> {
-        // What the platform itself answers is no department's operation.
-        if PLATFORM_OPERATIONS.contains(&call) {
-            return Ok(());
-        }
+        let given =
+            GivenOperation::find(self, call).ok_or_else(|| OperationMismatch::Unknown(call.to_owned()))?;
         let call = call.to_owned();
-        let Some(operation) = self.get(&call) else { return Err(OperationMismatch::Unknown(call)) };
-        let fits = match operation.kind {
+        let fits = match given.kind {
             OperationKind::Query | OperationKind::Bills => step == "query",
             OperationKind::Ticket => step == "ticket",
             OperationKind::Submit => step == "submit",
         };
         if !fits {
-            return Err(OperationMismatch::Kind { call, kind: operation.kind.name(), step });
+            return Err(OperationMismatch::Kind { call, kind: given.kind.name(), step });
         }
-        let given = |name: &str| operation.answer.get(name).copied().or_else(|| added_field(&call, name));
-        if let Some((field, _)) = answer.iter().find(|(name, field)| given(name) != Some(field.kind())) {
-            let names = operation.answer.keys().map(String::as_str).chain(added_fields(&call));
+        let type_of = |name: &str| given.answer.get(name).copied().or_else(|| added_field(&call, name));
+        if let Some((field, _)) = answer.iter().find(|(name, field)| type_of(name) != Some(field.kind())) {
+            let names = given.answer.keys().copied().chain(added_fields(&call));
             let fields = names.collect::<Vec<_>>().join(", ");
             return Err(OperationMismatch::Field { call, field: field.clone(), fields });
         }
-        if !with.keys().eq(operation.input.iter().collect::<std::collections::BTreeSet<_>>()) {
-            let wanted =
-                if operation.input.is_empty() { "nothing".to_owned() } else { operation.input.join(", ") };
+        if !with.keys().map(String::as_str).eq(given.input.iter().copied().collect::<BTreeSet<_>>()) {
+            let wanted = if given.input.is_empty() { "nothing".to_owned() } else { given.input.join(", ") };
             return Err(OperationMismatch::Input { call, wanted });
         }
-        if operation.personal && !personal {
+        if given.personal && !personal {
             return Err(OperationMismatch::Personal(call));
         }
-        if level < operation.level {
+        if level < given.level {
             return Err(OperationMismatch::Level(call));
         }
         Ok(())
     }
 }
 
-/// The operations that the platform answers itself.
-const PLATFORM_OPERATIONS: [&str; 4] =
-    ["licences.mine", "licences.show", "phone.pairing", "submissions.mine"];
+/// What a document may call: an operation of the platform, or of a department.
+struct GivenOperation<'a> {
+    kind: OperationKind,
+    level: Level,
+    personal: bool,
+    input: Vec<&'a str>,
+    answer: BTreeMap<&'a str, AnswerFieldType>,
+}
+
+impl<'a> GivenOperation<'a> {
+    fn find(operations: &'a Operations, name: &str) -> Option<Self> {
+        if let Some(own) = PlatformOperation::from_name(name) {
+            let PlatformOperationDeclaration { kind, level, personal, input, answer, .. } = own.declaration();
+            let (input, answer) = (input.to_vec(), answer.iter().copied().collect());
+            return Some(Self { kind, level, personal, input, answer });
+        }
+        let operation = operations.get(name)?;
+        Some(Self {
+            kind: operation.kind,
+            level: operation.level,
+            personal: operation.personal,
+            input: operation.input.iter().map(String::as_str).collect(),
+            answer: operation.answer.iter().map(|(name, kind)| (name.as_str(), *kind)).collect(),
+        })
+    }
+}
 
 /// The names of the key field and of the money field of a bill; `None` where the fields are not those of a bill.
 #[must_use]

@@ -86,8 +86,8 @@ pub enum Step {
         #[serde(default)]
         next: Vec<String>,
     },
-    /// 取号: takes a number in a queue, or books an appointment. The kiosk asks for it once; repeating the request gives the same
-    /// ticket.
+    /// 取号: has something done at once and only once: a number in a queue, an appointment, an act of the platform. Repeating the
+    /// request gives the same answer.
     Ticket {
         /// Name of the step.
         id: String,

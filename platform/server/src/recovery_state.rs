@@ -110,7 +110,7 @@ pub(crate) fn was_restored(db: &Connection) -> rusqlite::Result<bool> {
 /// Refuses what a platform that recovers must not decide; kiosks, desks and phones take it for temporary.
 pub(crate) fn refuse_while_recovering(context: &RequestContext<'_>) -> Result<(), RequestError> {
     if is_recovering(context.tx)? {
-        let title = "the platform was restored from a backup: no charges, bindings and card changes until it has recovered";
+        let title = "the platform was restored from a backup: no charges, bindings, card changes and disclosures until it has recovered";
         return Err(ProblemCode::Unavailable.into_problem(title).into());
     }
     Ok(())

@@ -8,9 +8,11 @@ use session::{CardEvent, Event};
 use view::{Body, FooterButton, Intent, OutcomeKind, View};
 
 use super::DOCUMENTS;
-use super::scenario::{Act, SignIn, Visit};
+use super::scenario::{Act, PhoneUse, SignIn, Visit};
 use super::screen::{choices_of, texts_of, tile_of};
 use crate::simulation::peers::{CityPlan, DepartmentFault, SimCity};
+use crate::simulation::phone::SimPhone;
+use crate::simulation::relying_party;
 use crate::simulation::simulator::Simulator;
 
 /// The city's date in every scenario.
@@ -71,6 +73,9 @@ impl Player {
     /// Plays a visit from signing in to leaving.
     pub(crate) fn visit(&mut self, service: &str, visit: &Visit) -> Result<(), String> {
         self.papers_before = self.papers().len();
+        if let Some(what) = visit.phone {
+            self.use_phone(&visit.resident, what)?;
+        }
         self.sign_in(&visit.resident, visit.sign_in)?;
         self.open(service, visit.sign_in)?;
         for (number, act) in visit.acts()?.iter().enumerate() {
@@ -153,6 +158,19 @@ impl Player {
     fn resident(&self, id: &str) -> Result<usize, String> {
         let found = self.world.city.residents.iter().position(|resident| resident.slug == id);
         found.ok_or_else(|| format!("there is no resident `{id}`"))
+    }
+
+    fn use_phone(&mut self, id: &str, what: PhoneUse) -> Result<(), String> {
+        let (resident, now) = (self.resident(id)?, self.world.wall());
+        let phone = SimPhone::bind(&mut self.world.city, resident, now).ok_or("no phone can be bound")?;
+        let request = self.world.rng.next_u128();
+        if what >= PhoneUse::Verified {
+            relying_party::verify_code(&mut self.world.city, &phone, request, now);
+        }
+        if what >= PhoneUse::Agreed {
+            relying_party::ask_and_agree(&mut self.world.city, &phone, request, now);
+        }
+        Ok(())
     }
 
     fn sign_in(&mut self, id: &str, how: SignIn) -> Result<(), String> {

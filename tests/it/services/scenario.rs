@@ -22,6 +22,8 @@ pub(crate) struct Visit {
     pub(crate) sign_in: SignIn,
     /// Another service than that of the file: it shows what was changed.
     pub(crate) service: Option<String>,
+    /// What the resident did with a phone just before.
+    pub(crate) phone: Option<PhoneUse>,
     steps: Vec<String>,
 }
 
@@ -35,6 +37,18 @@ pub(crate) enum SignIn {
     CardPin,
     /// By the code on a phone.
     Code,
+}
+
+/// What a resident did with a phone before a visit. Each also does what those above it do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PhoneUse {
+    /// Bound a phone, in the place of one that was bound before.
+    Bound,
+    /// Showed its code to the pharmacy, a relying party, which verified it.
+    Verified,
+    /// Agreed that the pharmacy may ask for 30 days whether the resident is insured.
+    Agreed,
 }
 
 /// One step of a visit.

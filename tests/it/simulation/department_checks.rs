@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::Entry;
+use contract::{Entry, PlatformOperation};
 
 use super::simulator::Simulator;
 
@@ -36,7 +36,9 @@ pub(super) fn check_departments(world: &mut Simulator, entries: &[Entry]) -> Dep
     let taken: BTreeSet<String> = entries
         .iter()
         .filter_map(|entry| {
-            if let Entry::TicketTaken { ticket, .. } = entry { Some(ticket.to_string()) } else { None }
+            let Entry::TicketTaken { ticket, call, .. } = entry else { return None };
+            // What the platform does itself, no department knows.
+            PlatformOperation::from_name(call).is_none().then(|| ticket.to_string())
         })
         .collect();
     let given: BTreeSet<String> = world.city.departments.tickets().unwrap().into_iter().collect();

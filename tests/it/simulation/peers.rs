@@ -25,6 +25,7 @@ use super::departments::{DEMO, SIMULATED, open_departments, platform_key, public
 use super::kiosk::START_MS;
 use super::phone::SimPhone;
 use super::recording::SimRng;
+use super::relying_party::pharmacy;
 use crate::services::{DOCUMENTS as ALL_DOCUMENTS, Document};
 
 const RESIDENTS: &str = include_str!("../../../assets/residents.toml");
@@ -303,7 +304,7 @@ fn open_platform(
         department_key: platform_key(),
         residents,
         code_authority: Some(code_authority()),
-        relying_parties: Vec::new(),
+        relying_parties: vec![pharmacy()],
         card_root_keys: None,
     };
     Platform::open_at_generation(db, setup, generation).unwrap().0

@@ -50,6 +50,18 @@ impl SimPhone {
     pub(crate) fn answer_code(&self, challenge: &Challenge, now: UnixMs) -> Option<String> {
         Some(self.certificate.answer(&self.key, &challenge.to_be_signed(), seconds(now)).ok()?.to_text())
     }
+
+    /// The phone's owner agrees to what relying parties ask for.
+    pub(crate) fn agree_to_all(&self, city: &mut SimCity, now: UnixMs) {
+        let lists = post(city, "consents", &json!({ "phone": self.secret }), now, &Value::Null);
+        for asked in lists["asked"].as_array().unwrap() {
+            let text = asked["text"].as_str().unwrap();
+            let signed = [b"consent/1\0".as_slice(), &sm3(&[text.as_bytes()])].concat();
+            let answer = self.certificate.answer(&self.key, &signed, seconds(now)).unwrap().to_text();
+            let decision = json!({ "phone": self.secret, "consent": asked["consent"], "answer": answer });
+            post(city, "consent", &decision, now, &Value::Null);
+        }
+    }
 }
 
 /// Has the platform certify a phone's key; none when it refuses.

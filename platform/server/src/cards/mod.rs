@@ -10,3 +10,4 @@ pub(crate) mod desk_api;
 mod import;
 pub(crate) mod life_cycle;
 mod pin_reset;
+pub(crate) mod states;

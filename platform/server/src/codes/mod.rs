@@ -8,5 +8,6 @@ pub(crate) mod code_uses;
 pub(crate) mod online_tokens;
 pub(crate) mod paper_codes;
 pub(crate) mod revocations;
+pub(crate) mod use_reports;
 pub(crate) mod used_codes;
 pub(crate) mod verification;

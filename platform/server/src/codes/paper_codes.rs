@@ -2,13 +2,13 @@
 
 use contract::{CodeHolder, ProblemCode, UnixMs};
 use resident_code::{Alias, PaperCode, PaperTerms};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::revocations::{self, Medium};
 use crate::context::RequestContext;
 use crate::request_error::RequestError;
-use crate::store::columns::to_ms_column;
+use crate::store::columns::{from_id_column, from_ms_column, to_ms_column};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -46,6 +46,43 @@ pub(crate) fn issue_paper_code(
         params![resident, alias.0, CodeHolder::from_alias(&alias.0).to_string(), to_ms_column(context.now), to_ms_column(ends)],
     )?;
     Ok(PrintedPaperCode { text: code.to_text(), ends_ms: ends })
+}
+
+/// The paper code that a resident was issued last.
+pub(crate) struct PaperState {
+    pub(crate) holder: CodeHolder,
+    pub(crate) issued: UnixMs,
+    pub(crate) ends: UnixMs,
+    pub(crate) is_revoked: bool,
+}
+
+impl PaperState {
+    pub(crate) fn is_accepted(&self, now: UnixMs) -> bool {
+        !self.is_revoked && self.ends > now
+    }
+}
+
+/// The paper code that a resident was issued last; each revokes the one before.
+pub(crate) fn newest_paper_code(
+    context: &RequestContext<'_>,
+    resident: i64,
+) -> rusqlite::Result<Option<PaperState>> {
+    context
+        .tx
+        .query_row(
+            "SELECT holder, issued_ms, ends_ms, revoked FROM code_aliases
+             WHERE resident = ?1 AND phone IS NULL ORDER BY revoked, issued_ms DESC LIMIT 1",
+            [resident],
+            |row| {
+                Ok(PaperState {
+                    holder: from_id_column(&row.get::<_, String>(0)?)?,
+                    issued: from_ms_column(row.get(1)?),
+                    ends: from_ms_column(row.get(2)?),
+                    is_revoked: row.get(3)?,
+                })
+            },
+        )
+        .optional()
 }
 
 /// Revokes the paper code of a resident after a loss report (挂失).

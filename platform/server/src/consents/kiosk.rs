@@ -89,6 +89,19 @@ pub(crate) fn record_consent(
     Ok(())
 }
 
+/// Ends a consent: a later call under it is refused. The kiosk's record of it, with its original end, stays as evidence.
+pub(super) fn withdraw(
+    context: &RequestContext<'_>,
+    device: KioskId,
+    consent: ConsentId,
+) -> rusqlite::Result<()> {
+    context.tx.execute(
+        "UPDATE consents SET until_ms = ?3 WHERE device = ?1 AND consent = ?2",
+        params![device.to_string(), consent.to_string(), to_ms_column(context.now)],
+    )?;
+    Ok(())
+}
+
 /// Number of uses whose consent record has not arrived yet.
 pub(crate) fn count_unrecorded_uses(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     tx.query_row(

@@ -25,6 +25,7 @@ use crate::messages::PlatformResponse;
 use crate::peer_calls::PlatformReply;
 use crate::phone_refusal::PhoneRefusal;
 use crate::phones::bound_phone::{BoundPhone, PhoneRequest, find_phone, parse_phone_body};
+use crate::recovery_state::refuse_while_recovering;
 use crate::request_error::{RequestError, malformed_request};
 use crate::store::columns::{from_ms_column, ms_column_before, to_json_column, to_ms_column};
 
@@ -140,6 +141,9 @@ impl ConsentRequest {
         request: &str,
         named: String,
     ) -> Result<Self, RequestError> {
+        // A withdrawal since the backup may be missing here: nothing is disclosed before the kiosks' records are read in, which
+        // tell the operator of those that were made at kiosks.
+        refuse_while_recovering(context)?;
         let request: [u8; 16] =
             from_hex(request).ok_or_else(|| malformed_request("`request` is 32 hexadecimal digits"))?;
         let verified: Option<(i64, String)> = context
@@ -355,12 +359,18 @@ pub(crate) fn withdraw_consent(
 ) -> Result<PlatformReply, RequestError> {
     let withdrawal: ConsentWithdrawal = parse_phone_body(body)?;
     let BoundPhone { resident, .. } = find_phone(context, &withdrawal.phone)?;
+    withdraw(context, resident, &withdrawal.consent)?;
+    Ok(PlatformResponse::json(&serde_json::json!({})).into())
+}
+
+/// Ends a consent of this resident: nothing is disclosed under it afterwards.
+pub(super) fn withdraw(context: &RequestContext<'_>, resident: i64, consent: &str) -> rusqlite::Result<()> {
     context.tx.execute(
         "UPDATE fact_consents SET state = 'withdrawn', until_ms = ?3
          WHERE consent = ?1 AND resident = ?2 AND state = 'agreed'",
-        params![withdrawal.consent, resident, to_ms_column(context.now)],
+        params![consent, resident, to_ms_column(context.now)],
     )?;
-    Ok(PlatformResponse::json(&serde_json::json!({})).into())
+    Ok(())
 }
 
 fn set_consent_state(

@@ -14,6 +14,7 @@ use contract::{
 };
 use rusqlite::params;
 
+use crate::acts;
 use crate::codes::{revocations, used_codes};
 use crate::config::kiosks::RegisteredKiosk;
 use crate::consents;
@@ -206,6 +207,7 @@ fn apply_entry(context: &RequestContext<'_>, header: &RecordHeader, entry: &Entr
     take_submission(context.tx, header, entry, context.now)?;
     unreported_orders::note_record(context, device, entry)?;
     used_codes::record_kiosk_use(context.tx, &device.to_string(), entry, context.now)?;
+    acts::compare_with_record(context.tx, device, entry, context.now)?;
     revocations::compare_admission(context.tx, header, entry, context.now)?;
     consents::kiosk::record_consent(context.tx, device, entry, context.now)
 }

@@ -3,4 +3,5 @@
 pub(crate) mod bound_phone;
 pub(crate) mod pairings;
 pub(crate) mod requests;
+pub(crate) mod stop;
 pub(crate) mod web_app;

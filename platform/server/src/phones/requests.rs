@@ -338,7 +338,7 @@ pub(crate) fn report_loss(context: &RequestContext<'_>, body: &[u8]) -> Result<P
 
 /// Ends the phone of a resident: nothing more is issued to the phone, its online tokens are no longer accepted, and its
 /// unexpired certificates are revoked in the feed. A paper code remains valid.
-fn end_phone(
+pub(crate) fn end_phone(
     tx: &Transaction<'_>,
     authority: &CodeAuthority,
     now: UnixMs,

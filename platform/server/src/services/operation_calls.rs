@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    AnswerRow, CallAnswer, CallRequest, Level, Operation, OperationKind, ProblemCode, ServiceDocument, Step,
+    AnswerRow, CallAnswer, CallRequest, Level, Operation, OperationKind, PlatformOperation, ProblemCode,
+    ServiceDocument, Step,
 };
 
 use super::licence_calls::LicenceCall;
-use super::platform_operation::PlatformOperation;
+use super::platform_operation::PlatformCall;
 use crate::city_time::city_date;
 use crate::config::kiosks::RegisteredKiosk;
 use crate::consents::kiosk::use_consent;
@@ -41,17 +42,16 @@ pub(crate) fn call_operation(
     if let Some(call) = LicenceCall::from_request(config, &request)? {
         return call.ask_library(context, kiosk, &visit, document, &request);
     }
-    if let Some(own) = PlatformOperation::from_name(&request.operation) {
-        check_level(&visit, document.level.max(own.min_level()))?;
-        let rows = own.rows(context, kiosk, &visit)?;
-        return Ok(PlatformResponse::json(&CallAnswer { rows, next: None, refused: None }).into());
+    if let Some(operation) = PlatformOperation::from_name(&request.operation) {
+        let call = PlatformCall { operation, kiosk, visit: &visit, document, request: &request };
+        return Ok(PlatformResponse::json(&call.answer(context)?).into());
     }
     let operation = config
         .operations()
         .get(&request.operation)
         .ok_or_else(|| not_offered("there is no such operation"))?;
     check_level(&visit, document.level.max(operation.level))?;
-    check_input(operation, &request.input)?;
+    check_input(operation.input.iter().map(String::as_str), &request.input)?;
     if request.ticket.is_some() != (operation.kind == OperationKind::Ticket) {
         return Err(malformed_request(
             "exactly the operations that give tickets are called with the id of one",
@@ -159,13 +159,16 @@ pub(super) fn check_level(visit: &OpenVisit, needed: Level) -> Result<(), Reques
 }
 
 /// Checks that the inputs are those that the operation declares, each a short text.
-fn check_input(operation: &Operation, input: &BTreeMap<String, String>) -> Result<(), RequestError> {
+pub(super) fn check_input<'a>(
+    declared: impl ExactSizeIterator<Item = &'a str>,
+    input: &BTreeMap<String, String>,
+) -> Result<(), RequestError> {
     let is_text = |text: &String| {
         let length = text.chars().count();
         (1..=INPUT_MAX).contains(&length) && !text.chars().any(char::is_control)
     };
-    let is_whole = operation.input.len() == input.len()
-        && operation.input.iter().all(|name| input.get(name).is_some_and(is_text));
+    let mut declared = declared;
+    let is_whole = declared.len() == input.len() && declared.all(|name| input.get(name).is_some_and(is_text));
     if is_whole { Ok(()) } else { Err(malformed_request("the inputs are not those of the operation")) }
 }
 

@@ -1,52 +1,99 @@
-//! The operations that the platform answers itself. All others are departments', see `operations.toml`; those about licences are in
-//! `licence_calls.rs`.
+//! The operations that the platform answers itself, called as [`PlatformOperation`] declares them. All others are departments', see
+//! `operations.toml`; those about licences are in `licence_calls.rs`.
+//!
+//! Queries change nothing. Acts change something and are done once, see [`acts`](crate::acts).
 
-use contract::{AnswerRow, Evidence, Level, ProblemCode};
+use contract::{
+    AnswerRow, CallAnswer, CallRequest, Evidence, OperationKind, PlatformOperation,
+    PlatformOperationDeclaration, ProblemCode, ServiceDocument,
+};
 
+use super::identity::{credential_states, my_identity};
+use super::operation_calls::{check_input, check_level, declared_fields, not_offered};
+use crate::acts::act_once;
+use crate::codes::use_reports::{after_report, listed_uses, report_use};
 use crate::config::kiosks::RegisteredKiosk;
+use crate::consents::in_effect::{consents_in_effect, withdraw_at_kiosk};
 use crate::context::RequestContext;
 use crate::phones::pairings;
-use crate::request_error::RequestError;
+use crate::phones::stop::{stop_code, stoppable_codes};
+use crate::request_error::{RequestError, malformed_request};
 use crate::submissions::list::submissions_of;
 use crate::visits::identify::OpenVisit;
 
-/// An operation of the platform itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlatformOperation {
-    /// Pairing a phone for resident codes (开通渝快码).
-    PhonePairing,
-    /// What the resident has submitted to departments, and its state (我的办件).
-    MySubmissions,
+/// The service that stops a code, to which a report of an unknown use leads on.
+const STOPPING_SERVICE: &str = "identity.code-lost";
+
+/// A call of an operation of the platform itself.
+pub(super) struct PlatformCall<'a> {
+    pub(super) operation: PlatformOperation,
+    pub(super) kiosk: &'a RegisteredKiosk,
+    pub(super) visit: &'a OpenVisit,
+    pub(super) document: &'a ServiceDocument,
+    pub(super) request: &'a CallRequest,
 }
 
-impl PlatformOperation {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "phone.pairing" => Some(Self::PhonePairing),
-            "submissions.mine" => Some(Self::MySubmissions),
-            _ => None,
-        }
+impl PlatformCall<'_> {
+    /// Checks the call against the declaration of the operation, and answers it with the fields that the document declares.
+    pub(super) fn answer(&self, context: &mut RequestContext<'_>) -> Result<CallAnswer, RequestError> {
+        let PlatformOperationDeclaration { name, kind, level, input, .. } = self.operation.declaration();
+        check_level(self.visit, self.document.level.max(level))?;
+        check_input(input.iter().copied(), &self.request.input)?;
+        let answered = match (kind, self.request.ticket) {
+            (OperationKind::Ticket, Some(ticket)) => {
+                act_once(context, self.kiosk, self.visit, self.request, ticket, |context| self.act(context))
+            }
+            (OperationKind::Query | OperationKind::Bills | OperationKind::Submit, None) => {
+                self.query(context)
+            }
+            (_, Some(_) | None) => Err(malformed_request(
+                "exactly the operations that act once are called with the id of a ticket",
+            )),
+        };
+        let CallAnswer { rows, next, refused } = answered?;
+        let rows = rows.into_iter().map(|row| declared_fields(self.document, name, row)).collect();
+        Ok(CallAnswer { rows, next, refused })
     }
 
-    /// Minimum level of the visit, which a service document cannot lower. Pairing needs a proven identity, so that a
-    /// photographed code or a found card cannot bind a phone to another person.
-    pub(crate) const fn min_level(self) -> Level {
-        match self {
-            Self::PhonePairing => Level::Proven,
-            Self::MySubmissions => Level::Recognised,
-        }
+    fn query(&self, context: &mut RequestContext<'_>) -> Result<CallAnswer, RequestError> {
+        let resident = self.visit.resident;
+        let rows = match self.operation {
+            PlatformOperation::PhonePairing => offer_phone_pairing(context, self.kiosk, self.visit)?,
+            PlatformOperation::MySubmissions => submissions_of(context, resident)?,
+            PlatformOperation::MyIdentity => my_identity(context, resident)?,
+            PlatformOperation::CredentialStates => credential_states(context, resident)?,
+            PlatformOperation::StoppableCodes => stoppable_codes(context, resident)?,
+            PlatformOperation::ConsentsInEffect => consents_in_effect(context, resident)?,
+            PlatformOperation::CodeUses => listed_uses(context, resident)?,
+            PlatformOperation::AfterReport => return after_report(&self.request.input, STOPPING_SERVICE),
+            PlatformOperation::StopCode
+            | PlatformOperation::WithdrawConsent
+            | PlatformOperation::ReportUse
+            | PlatformOperation::MyLicences
+            | PlatformOperation::ChosenLicence => {
+                return Err(not_offered("the operation is no query of the platform"));
+            }
+        };
+        Ok(CallAnswer { rows, next: None, refused: None })
     }
 
-    /// The rows for the visit's resident.
-    pub(crate) fn rows(
-        self,
-        context: &mut RequestContext<'_>,
-        kiosk: &RegisteredKiosk,
-        visit: &OpenVisit,
-    ) -> Result<Vec<AnswerRow>, RequestError> {
-        match self {
-            Self::PhonePairing => offer_phone_pairing(context, kiosk, visit),
-            Self::MySubmissions => Ok(submissions_of(context, visit.resident)?),
+    /// Acts only take something away, or report it: they are done also while the platform recovers from a backup.
+    fn act(&self, context: &RequestContext<'_>) -> Result<CallAnswer, RequestError> {
+        let (resident, input) = (self.visit.resident, &self.request.input);
+        match self.operation {
+            PlatformOperation::StopCode => stop_code(context, resident, input),
+            PlatformOperation::WithdrawConsent => withdraw_at_kiosk(context, resident, input),
+            PlatformOperation::ReportUse => report_use(context, resident, input),
+            PlatformOperation::PhonePairing
+            | PlatformOperation::MySubmissions
+            | PlatformOperation::MyIdentity
+            | PlatformOperation::CredentialStates
+            | PlatformOperation::StoppableCodes
+            | PlatformOperation::ConsentsInEffect
+            | PlatformOperation::CodeUses
+            | PlatformOperation::AfterReport
+            | PlatformOperation::MyLicences
+            | PlatformOperation::ChosenLicence => Err(not_offered("the operation is no act of the platform")),
         }
     }
 }

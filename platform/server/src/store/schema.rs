@@ -80,6 +80,24 @@ CREATE TABLE IF NOT EXISTS code_uses (
     purpose  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS code_uses_of_resident ON code_uses (resident, at_ms);
+-- Uses that a resident reported as not theirs; `use` is derived from the use, see `codes/use_reports.rs`.
+CREATE TABLE IF NOT EXISTS use_reports (
+    resident INTEGER NOT NULL,
+    use      TEXT NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    PRIMARY KEY (resident, use)
+) STRICT, WITHOUT ROWID;
+-- What a resident had the platform do at a kiosk, once per ticket; a repeated request gets `answer` again.
+CREATE TABLE IF NOT EXISTS acts (
+    resident  INTEGER NOT NULL,
+    ticket    TEXT NOT NULL PRIMARY KEY,
+    device    TEXT NOT NULL,
+    visit     TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    input     TEXT NOT NULL,
+    at_ms     INTEGER NOT NULL,
+    answer    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS subjects (
     resident INTEGER NOT NULL,
     client   TEXT NOT NULL,

@@ -185,6 +185,11 @@ impl TestPhone {
             .unwrap()
     }
 
+    /// Whether the platform issues a certificate to the phone.
+    pub(crate) fn certificate_is_issued(&self, city: &mut CityFixture) -> bool {
+        ask(city, "certificates", &self.request()).is_ok()
+    }
+
     /// The problem code with which the platform refuses a certificate.
     pub(crate) fn certificate_problem(&self, city: &mut CityFixture) -> String {
         ask(city, "certificates", &self.request()).unwrap_err().1

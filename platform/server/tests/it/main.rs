@@ -16,6 +16,7 @@ mod fixture;
 mod gateway;
 mod http;
 mod identify;
+mod identity;
 mod interleavings;
 mod kiosk_client;
 mod kiosk_listener;

@@ -12,7 +12,7 @@ use sandbox::acquirer::AcquirerChargeRequest;
 use server::recovery::backup::{BackupError, DatabaseLock, back_up, restore};
 use server::recovery::generation_file::GenerationFile;
 use server::recovery::{ConfirmRecoveryError, confirm_recovery};
-use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest};
+use server::{PeerAnswer, PeerUnreachable, Platform, PlatformReply, PlatformRequest, PlatformSetup};
 use tempfile::TempDir;
 
 use crate::charges;
@@ -23,12 +23,17 @@ use crate::records::{self, KioskLog};
 pub(crate) struct RestorableCity {
     pub(crate) city: CityFixture,
     directory: TempDir,
+    setup: fn() -> PlatformSetup,
 }
 
 impl RestorableCity {
     pub(crate) fn new() -> Self {
+        Self::with(setup)
+    }
+
+    pub(crate) fn with(setup: fn() -> PlatformSetup) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut city = Self { city: CityFixture::new(), directory };
+        let mut city = Self { city: CityFixture::with(setup()), directory, setup };
         city.start();
         city
     }
@@ -42,7 +47,8 @@ impl RestorableCity {
         let path = self.file("platform.db");
         let file = GenerationFile::beside(&path);
         let db = Connection::open(&path).unwrap();
-        let (platform, generation) = Platform::open_at_generation(db, setup(), file.read().unwrap()).unwrap();
+        let (platform, generation) =
+            Platform::open_at_generation(db, (self.setup)(), file.read().unwrap()).unwrap();
         file.write(generation).unwrap();
         self.city.platform = platform;
     }
@@ -52,7 +58,7 @@ impl RestorableCity {
     }
 
     pub(crate) fn restore(&mut self) {
-        self.city.platform = Platform::open(Connection::open_in_memory().unwrap(), setup()).unwrap();
+        self.city.platform = Platform::open(Connection::open_in_memory().unwrap(), (self.setup)()).unwrap();
         restore(&self.file("platform.db"), &self.file("backup.db"), self.city.now).unwrap();
         self.start();
     }
@@ -69,7 +75,7 @@ impl RestorableCity {
     }
 
     /// Makes the calls that are due now, twice: some lead to others.
-    fn run_due_calls(&mut self) {
+    pub(crate) fn run_due_calls(&mut self) {
         for _ in 0..2 {
             self.city.advance(10_000);
             for call in self.city.platform.due_calls(self.city.now) {
@@ -80,7 +86,7 @@ impl RestorableCity {
     }
 
     /// A kiosk sends a log with these entries, and a record of now at its end.
-    fn send_log(&mut self, kiosk: TestKiosk, entries: &[Entry]) {
+    pub(crate) fn send_log(&mut self, kiosk: TestKiosk, entries: &[Entry]) {
         let mut log = KioskLog::new(kiosk, self.city.now.0);
         log.clock = self.city.now;
         let last = Entry::ClockSynchronised { platform: self.city.now, offset_ms: 0 };
@@ -114,7 +120,7 @@ impl RestorableCity {
         self.send(kiosk, &batch);
     }
 
-    fn is_recovering(&mut self) -> bool {
+    pub(crate) fn is_recovering(&mut self) -> bool {
         self.city.page("/admin").1.contains("数据库由备份恢复")
     }
 }

@@ -1,4 +1,5 @@
-//! Step kind `ticket` (取号): the platform is asked for one ticket, a number in a queue or an appointment.
+//! Step kind `ticket` (取号): the platform is asked for one ticket: a number in a queue, an appointment, or something else that is done
+//! once.
 //!
 //! The ticket's id is made once. Asking again after a failure sends the same id, so that it yields the same ticket.
 
