@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::{
-    CardEvidence, IssuerKey, IssuerKeys, KioskId, ReceiptId, SecretKey, SignedStatement, SiteProfile, Step,
-    UnixMs,
+    CardEvidence, IssuerKey, IssuerKeys, KioskId, PlatformOperation, ReceiptId, SecretKey, SignedStatement,
+    SiteProfile, Step, UnixMs,
 };
 use resident_code::FormatKey;
 use rusqlite::backup::Backup;
@@ -206,9 +206,11 @@ fn drawn_documents(rng: &mut SimRng) -> Vec<String> {
         ALL_DOCUMENTS.iter().filter(|document| document.parsed.steps.iter().any(is_kind)).collect()
     };
     let submit = has(|step| matches!(step, Step::Submit { .. }));
-    let tickets = has(|step| matches!(step, Step::Ticket { .. }));
+    // Acts of the platform itself are tickets, too, but most residents have nothing to act on.
+    let tickets =
+        has(|step| matches!(step, Step::Ticket { call, .. } if PlatformOperation::from_name(call).is_none()));
     let scan = has(|step| matches!(step, Step::Scan { .. }));
-    for (from, count) in [(submit, 3), (tickets, 3), (scan, 2), (has(|_| true), DRAWN_DOCUMENTS)] {
+    for (from, count) in [(submit, 3), (tickets, 3), (scan, 1), (has(|_| true), DRAWN_DOCUMENTS)] {
         for _ in 0..count {
             let drawn = &from[rng.index(from.len())].text;
             if !documents.contains(drawn) {

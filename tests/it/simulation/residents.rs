@@ -210,6 +210,8 @@ fn wanted_intents(view: &View) -> Vec<Intent> {
             let all = rows.rows.iter().map(|row| row.intent);
             all.clone().take(1).cycle().take(rows.rows.len()).chain(all).collect()
         }
+        // What was scanned is used, and not scanned again.
+        Body::Details(_) if actions.clone().any(|intent| intent == Intent::Primary) => vec![Intent::Primary],
         Body::Pin(_) => vec![Intent::PinDigit(1)],
         Body::Entry(pad) if !view.actions.iter().any(|action| action.enabled) => {
             // Mobile numbers begin with 1.
