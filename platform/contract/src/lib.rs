@@ -40,6 +40,7 @@ pub mod routes;
 mod scan;
 mod service;
 mod service_check;
+mod service_texts;
 mod site;
 mod step;
 mod submission;

@@ -13,7 +13,7 @@ use crate::api::SignedServiceDocument;
 use crate::code::{SignedStatement, Statement, StatementError};
 use crate::department_list::{DepartmentList, DepartmentsProblem};
 use crate::licence::LicenceProblem;
-use crate::operation::{Operations, OperationsProblem};
+use crate::operation::{DepartmentId, Operations, OperationsProblem};
 use crate::service::ServiceDocument;
 use crate::service_check::ServiceDocumentError;
 use crate::submission::DepartmentKeys;
@@ -89,6 +89,11 @@ pub enum PublicationError {
     /// A department or an operation is in two files.
     #[error("{0}: {1}")]
     OperationsTwice(String, OperationsProblem),
+    /// A service calls an operation of a department that is not in the list.
+    #[error(
+        "department `{0}` is called by the service `{1}`, and is not in the list of departments: add [[department]] with id, url and key"
+    )]
+    NoDepartment(DepartmentId, String),
     /// A file of a licence kind has a mistake.
     #[error("{0}: {1}")]
     Licence(String, TomlError<LicenceProblem>),
@@ -181,6 +186,16 @@ impl Publication {
             let id = document.id.clone();
             if documents.insert(id.clone(), (document, signed)).is_some() {
                 return Err(PublicationError::ServiceTwice(name, id));
+            }
+        }
+        let called =
+            operations.operations().filter(|operation| departments.get(&operation.department).is_none());
+        for operation in called {
+            let calls = |document: &ServiceDocument| {
+                document.steps.iter().any(|step| step.call() == Some(operation.name.as_str()))
+            };
+            if let Some((id, _)) = documents.iter().find(|(_, (document, _))| calls(document)) {
+                return Err(PublicationError::NoDepartment(operation.department.clone(), id.clone()));
             }
         }
         let digest = sm3(&[signed.text().as_bytes()]);

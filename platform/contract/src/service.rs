@@ -14,8 +14,9 @@ use crate::id::KioskId;
 use crate::offer::{EffectiveDate, OpeningHours};
 use crate::operation::Operations;
 use crate::service_check::{ServiceDocumentError, ServiceProblem, check_document};
+use crate::service_texts::wrong_text;
 use crate::step::Step;
-use crate::toml_place::{Place, TomlError, parse_toml};
+use crate::toml_place::{Place, TomlError, TomlProblem, parse_toml};
 
 /// Maximum size in bytes of a document that is parsed.
 const TEXT_MAX: usize = 64 * 1024;
@@ -116,10 +117,13 @@ impl ServiceDocument {
     /// # Errors
     /// When the text is not the TOML of a service document, or a check fails: with line and column.
     pub fn parse(text: &str) -> Result<Self, ServiceDocumentError> {
-        let document: Self = parse_toml(text, TEXT_MAX)?;
-        match check_document(&document) {
-            Ok(()) => Ok(document),
-            Err((step, key, problem)) => Err(document.fault(text, step, key, problem)),
+        let document: Self = parse_toml(text, TEXT_MAX).map_err(|error| in_its_step(text, error))?;
+        if let Err((step, key, problem)) = check_document(&document) {
+            return Err(document.fault(text, step, key, problem));
+        }
+        match wrong_text(text) {
+            None => Ok(document),
+            Some((offset, problem)) => Err(TomlError::at_offset(text, offset, problem)),
         }
     }
 
@@ -184,6 +188,23 @@ impl ServiceDocument {
             | Step::ChangePin { .. }
             | Step::Print { .. } => None,
         })
+    }
+}
+
+/// The error with the place of the step that it is about: the reader of the whole file knows only the first step's.
+fn in_its_step(text: &str, error: ServiceDocumentError) -> ServiceDocumentError {
+    if !matches!(error.problem, TomlProblem::Syntax(_)) {
+        return error;
+    }
+    let Ok(file) = toml::from_str::<toml::Table>(text) else { return error };
+    let steps = file.get("step").and_then(toml::Value::as_array).map_or(&[][..], Vec::as_slice);
+    let wrong = steps.iter().enumerate().find_map(|(index, step)| {
+        let wrong = Step::deserialize(step.clone()).err()?;
+        Some((index, wrong.message().to_owned()))
+    });
+    match wrong {
+        Some((index, message)) => TomlError::syntax_in(text, "step", index, message),
+        None => error,
     }
 }
 

@@ -30,6 +30,22 @@ pub enum ServiceProblem {
     /// Two steps have the same name.
     #[error("step `{0}` is defined twice: give each step its own id")]
     Twice(String),
+    /// A text is not there.
+    #[error("the text `{0}` is empty or has a control character: residents read both languages")]
+    NoText(&'static str),
+    /// A text does not fit its place on the screen.
+    #[error("the text `{language}` has {length} characters, at most {most} fit here")]
+    LongText {
+        /// `zh` or `en`.
+        language: &'static str,
+        /// Its length in characters.
+        length: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The English text is not English.
+    #[error("the text `en` has Chinese characters")]
+    ChineseInEnglish,
     /// Opening hours without a day, or that end before they begin.
     #[error(
         "opening hours have at least one day, and end after they begin: {{ days = [\"mon\", \"fri\"], from = \"09:00\", to = \"17:00\" }}"

@@ -189,6 +189,23 @@ pub enum Step {
 }
 
 impl Step {
+    /// The operation that the step calls, if it calls one.
+    #[must_use]
+    pub fn call(&self) -> Option<&str> {
+        match self {
+            Self::Query { call, .. } | Self::Ticket { call, .. } | Self::Submit { call, .. } => Some(call),
+            Self::Consent { .. }
+            | Self::Ask { .. }
+            | Self::Scan { .. }
+            | Self::Show { .. }
+            | Self::ShowCode { .. }
+            | Self::ChangePin { .. }
+            | Self::Choose { .. }
+            | Self::Pay { .. }
+            | Self::Print { .. } => None,
+        }
+    }
+
     /// The step's name.
     #[must_use]
     pub fn id(&self) -> &str {

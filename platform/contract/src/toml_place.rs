@@ -82,6 +82,25 @@ impl<P> TomlError<P> {
         Self::problem(text, &Place::item(array, index, key), problem)
     }
 
+    /// A broken rule at this byte of the text.
+    pub(crate) fn at_offset(text: &str, offset: usize, problem: P) -> Self {
+        Self { position: Some(position(text, offset)), problem: TomlProblem::Rule(problem) }
+    }
+
+    /// What the reader of one table `[[array]]` says: at the key or value that the message names first, or at the head of the table.
+    pub(crate) fn syntax_in(text: &str, array: &str, index: usize, message: String) -> Self {
+        let start = Place::item(array, index, "").offset(text);
+        let offset = start.map(|start| {
+            let head = format!("[[{array}]]");
+            let end = text
+                .get(start..)
+                .filter(|rest| rest.starts_with(&head))
+                .map_or(start, |_| start + head.len());
+            named_key(text, start..end, &message).unwrap_or(start)
+        });
+        Self { position: offset.map(|offset| position(text, offset)), problem: TomlProblem::Syntax(message) }
+    }
+
     /// A broken rule at a place of the text.
     pub(crate) fn problem(text: &str, place: &Place<'_>, problem: P) -> Self {
         let position = place.offset(text).map(|offset| position(text, offset));

@@ -118,8 +118,6 @@ fn replace(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    const DEPARTMENTS: &str = "platform = \"CQ-PLATFORM\"\n";
-
     /// A city with one service, `example`, of the draft that shows something.
     fn city() -> (tempfile::TempDir, PublishArguments) {
         let directory = tempfile::tempdir().unwrap();
@@ -130,7 +128,11 @@ mod tests {
         let document = include_str!("drafts/show.toml").replacen("\"ID\"", "\"example\"", 1);
         fs::write(at("services/example.toml"), document).unwrap();
         fs::write(at("operations/water.toml"), include_str!("drafts/operations.toml")).unwrap();
-        fs::write(at("departments.toml"), DEPARTMENTS).unwrap();
+        let public = contract::SecretKey::from_bytes(&[7; 32]).unwrap().public();
+        let departments = format!(
+            "platform = \"CQ-PLATFORM\"\n[[department]]\nid = \"water\"\nurl = \"http://127.0.0.1:1/water\"\nkey = \"{public}\"\n"
+        );
+        fs::write(at("departments.toml"), departments).unwrap();
         fs::write(at("catalogue.key"), "07".repeat(32)).unwrap();
         let arguments = PublishArguments {
             key: at("catalogue.key"),
@@ -181,6 +183,9 @@ mod tests {
             assert_eq!(fs::read_to_string(&arguments.to).unwrap(), before);
         }
         fs::write(&path, &text).unwrap();
+        fs::write(&arguments.departments, "platform = \"CQ-PLATFORM\"\n").unwrap();
+        let error = format!("{:#}", publish(&arguments).unwrap_err());
+        assert!(error.contains("department `water` is called by the service `example`"), "{error}");
         fs::write(&arguments.key, "08".repeat(32)).unwrap();
         assert!(format!("{:#}", publish(&arguments).unwrap_err()).contains("was not accepted"));
     }
