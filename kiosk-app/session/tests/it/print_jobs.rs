@@ -247,6 +247,15 @@ fn two_printers_print_in_parallel() {
     );
 }
 
+/// The service with three fields more, which are printed like the first.
+fn with_four_fields(service: &str) -> String {
+    let first = r#"months = { type = "text", zh = "缴费月数", en = "Months" }"#;
+    let more = ["b", "c", "d"].map(|name| first.replacen("months", name, 1)).join(", ");
+    service
+        .replacen(first, &format!("{first}, {more}"), 1)
+        .replace(r#"show = ["months"]"#, r#"show = ["months", "b", "c", "d"]"#)
+}
+
 #[test]
 fn printout_too_long_for_a_record_is_not_issued() {
     let mut fixture = Fixture::new();
@@ -258,18 +267,18 @@ fn printout_too_long_for_a_record_is_not_issued() {
     fixture.touch(Intent::Primary);
     let long = "社".repeat(200);
     let row: &[(&str, &str)] = &[("months", &long)];
-    // 200 rows of 600 bytes fit; the label of each row makes no difference.
+    // 200 rows of 600 bytes fit.
     fixture.answer_rows(&[row; 200]);
     fixture.touch(Intent::Primary);
     assert_eq!(fixture.count(|e| matches!(e, Entry::ReceiptIssued { .. })), 1, "120,000 bytes fit");
     let quotes = "\"".repeat(200);
-    let labels = "社".repeat(500);
     fixture.touch(Intent::Primary);
-    fixture.offer(&service.replace("缴费月数", &labels));
+    fixture.offer(&with_four_fields(&service));
     fixture.open("参保证明");
     fixture.touch(Intent::Primary);
-    let row: &[(&str, &str)] = &[("months", &quotes)];
-    fixture.answer_rows(&[row; 200]);
+    // Four fields of 200 quotation marks, each of which is written as two bytes.
+    let row = ["months", "b", "c", "d"].map(|field| (field, quotes.as_str()));
+    fixture.answer_rows(&[row.as_slice(); 200]);
     fixture.touch(Intent::Primary);
     assert_eq!(fixture.shown_outcome().headline, TextId::PrintTooLong.into());
     assert_eq!(fixture.count(|e| matches!(e, Entry::ReceiptIssued { .. })), 1);
