@@ -13,6 +13,9 @@ use crate::repository::repository;
 /// Directories of the repository's assets that a city has copies of.
 const COPIED: [&str; 4] = ["services", "operations", "licences", "departments"];
 
+/// Directory of the departments' data below the city's: it is theirs, and has residents' data.
+pub(crate) const DEPARTMENT_DATA: &str = "departments.data";
+
 /// The city's own files, below its state directory.
 #[derive(Clone)]
 pub struct CityFiles {
@@ -36,7 +39,11 @@ impl CityFiles {
     }
 
     fn directory(&self, name: &str) -> PathBuf {
-        self.city.join("files").join(name)
+        if name == "departments" {
+            self.city.join(DEPARTMENT_DATA)
+        } else {
+            self.city.join("files").join(name)
+        }
     }
 
     /// Directory of the service documents.

@@ -117,7 +117,7 @@ pub struct IdentifyAnswer {
     /// The level that results from this evidence.
     #[zeroize(skip)]
     pub level: Level,
-    /// For a gate: the newest names under which it may know the resident without asking, at most [`GATE_NAMES_MAX`]: cards, and
+    /// For a gate: the newest names under which it may know the resident without asking, at most [`GATE_NAMES_MAX`](crate::GATE_NAMES_MAX): cards, and
     /// holders of codes in force. Empty for other kiosks.
     #[zeroize(skip)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

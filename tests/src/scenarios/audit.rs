@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::ScenarioContext;
 use crate::personal_data_scan::{Needle, scan_directories};
 use crate::process::wait_until;
+use crate::publication::DEPARTMENT_DATA;
 use crate::scenario_report::ScenarioReport;
 
 /// Time without a new record after which the uplink has sent all: nothing shows that its queue is empty.
@@ -189,7 +190,8 @@ fn resident_needles(residents: &[ScenarioResident]) -> Vec<Needle> {
 }
 
 fn search_state(state: &Path, residents: &[ScenarioResident]) -> Result<Vec<String>> {
-    let own = ["platform.db", "departments.db"];
+    // What the platform and the departments know of residents.
+    let own = ["platform.db", "departments.db", DEPARTMENT_DATA];
     let mut directories = Vec::new();
     for entry in fs::read_dir(state)? {
         let path = entry?.path();
