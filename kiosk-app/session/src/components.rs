@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use contract::{CodeRules, Entry, PrintForm, ReceiptId, UnixMs};
+use jiff::civil::DateTime;
 use view::Lang;
 
 use crate::clock::PlatformClock;
@@ -15,6 +16,7 @@ use crate::refusal::VisitRefusal;
 use crate::setup::{Catalogue, KioskSetup};
 use crate::time::Now;
 use crate::transition::Turn;
+use crate::wording::local_time;
 use crate::work::{CardWork, PendingWork, PlatformWork, Work};
 
 /// The components that outlive a visit. Each keeps its own state private.
@@ -84,6 +86,11 @@ impl<'a> Status<'a> {
     /// The platform's time as far as it is known, or else the kiosk's own.
     pub(crate) fn estimated_time(&self) -> UnixMs {
         self.components.clock.estimated_now(self.durable.clock(), self.now)
+    }
+
+    /// The best known time in the time zone of the site.
+    pub(crate) fn local_time(&self) -> DateTime {
+        local_time(self.estimated_time(), self.setup().utc_offset_minutes)
     }
 
     /// The rules and the trusted time by which codes and cards are judged, or why the kiosk cannot judge any.

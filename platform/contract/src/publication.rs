@@ -224,7 +224,13 @@ impl Publication {
     /// A service document.
     #[must_use]
     pub fn document(&self, service: &str) -> Option<&ServiceDocument> {
-        self.documents.get(service).map(|(document, _)| document)
+        self.signed_document(service).map(|(document, _)| document)
+    }
+
+    /// A service document, and as it is signed for kiosks.
+    #[must_use]
+    pub fn signed_document(&self, service: &str) -> Option<&(ServiceDocument, SignedServiceDocument)> {
+        self.documents.get(service)
     }
 
     /// All service documents, each as it is signed for kiosks.

@@ -79,7 +79,7 @@ fn changes(before: Option<&Publication>, now: &Publication) -> Result<String> {
     let mut lines = Vec::new();
     let (mut unraised, mut new) = (Vec::new(), 0);
     for (document, signed) in now.documents() {
-        let earlier = before.and_then(|before| before.documents().find(|(other, _)| other.id == document.id));
+        let earlier = before.and_then(|before| before.signed_document(&document.id));
         match earlier {
             None => new += 1,
             Some((_, other)) if other.text == signed.text => {}

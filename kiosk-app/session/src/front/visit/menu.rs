@@ -20,7 +20,7 @@ use crate::front::visit::menu_place::{
 };
 use crate::mask;
 use crate::text_width::{half_widths, shortened};
-use crate::wording::{in_language, local_time};
+use crate::wording::in_language;
 
 /// Most examples on the tile of a list.
 const EXAMPLES_MAX: usize = 3;
@@ -50,14 +50,13 @@ pub(crate) enum Availability {
 
 /// The services that this kiosk offers today.
 fn offered(status: Status<'_>) -> Vec<Arc<ServiceDocument>> {
-    let setup = status.setup();
-    let today = local_time(status.estimated_time(), setup.utc_offset_minutes).date().to_string();
-    status.components.catalogue.offered(setup, &today)
+    let today = status.local_time().date().to_string();
+    status.components.catalogue.offered(status.setup(), &today)
 }
 
 /// Whether a service can be opened at this hour, and if not, when next.
 fn opening(status: Status<'_>, doc: &ServiceDocument) -> Opening {
-    let local = local_time(status.estimated_time(), status.setup().utc_offset_minutes);
+    let local = status.local_time();
     let day = usize::try_from(local.weekday().to_monday_zero_offset()).unwrap_or(0);
     let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
     opening_at(&doc.hours, WeekDay::from_monday(day), DayMinute::from_minutes(minute))

@@ -1,16 +1,13 @@
 //! Step kind `ask`: one question to the resident, on one view.
 
 use contract::{AskedAnswer, AskedOption, Step};
-use jiff::civil::Date;
 use view::{Body, Icon, Intent, Lang, Text, TextId, Tile};
 use zeroize::Zeroizing;
 
-use crate::components::Status;
 use crate::content::{ViewContent, action, nothing_found, service_footer};
 use crate::front::visit::answer_entry::{AnswerState, TypedAnswer};
 use crate::front::visit::data::StepResult;
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
-use crate::wording::local_time;
 
 /// The question is shown; for a choice nothing is typed.
 struct Ask {
@@ -38,7 +35,7 @@ impl StepState for Ask {
                 options.get(usize::from(at)).map(|option| Zeroizing::new(option.value.clone()))
             }
             (_, Intent::Primary) => {
-                let today = today(context.components.status(context.turn));
+                let today = context.components.status(context.turn).local_time().date();
                 match self.typed.state(answer, today, context.data.lang) {
                     AnswerState::Complete(value) => Some(value),
                     AnswerState::Incomplete(_) | AnswerState::Wrong(_) => None,
@@ -68,7 +65,7 @@ impl StepState for Ask {
             )
         } else {
             let mut go = action(TextId::AskNext, true, Intent::Primary);
-            let problem = match self.typed.state(answer, today(view.status), lang) {
+            let problem = match self.typed.state(answer, view.status.local_time().date(), lang) {
                 AnswerState::Complete(_) => None,
                 AnswerState::Incomplete(missing) => {
                     (go.enabled, go.text) = (false, missing);
@@ -103,9 +100,4 @@ fn tile(option: &AskedOption, at: u8, given: Option<&str>, lang: Lang) -> Tile {
         opens_list: false,
         intent: Intent::ChooseOption(at),
     }
-}
-
-/// The city's date, by the best known time.
-pub(super) fn today(status: Status<'_>) -> Date {
-    local_time(status.estimated_time(), status.setup().utc_offset_minutes).date()
 }

@@ -13,7 +13,6 @@ use crate::event::{DeviceKind, DeviceState};
 use crate::front::visit::answer_entry::{AnswerState, TypedAnswer, display_scanned};
 use crate::front::visit::data::StepResult;
 use crate::front::visit::step::{Entered, StepContext, StepFlow, StepState, StepView, back_by};
-use crate::front::visit::steps::ask::today;
 
 struct Scan {
     shown: Shown,
@@ -91,7 +90,7 @@ impl Scan {
         let lang = view.data.lang;
         let mut go = action(TextId::AskNext, true, Intent::Primary);
         if let AnswerState::Incomplete(missing) | AnswerState::Wrong(missing) =
-            self.typed.state(form, today(view.status), lang)
+            self.typed.state(form, view.status.local_time().date(), lang)
         {
             (go.enabled, go.text) = (false, missing);
         }
@@ -124,7 +123,7 @@ impl StepState for Scan {
             (Shown::Scanned(_), _, Intent::Back | Intent::Secondary) => return self.show(Shown::Instruction),
             (Shown::Scanned(value), _, Intent::Primary) => std::mem::take(value),
             (Shown::Keys, Some(form), Intent::Primary) => {
-                let today = today(context.components.status(context.turn));
+                let today = context.components.status(context.turn).local_time().date();
                 match self.typed.state(form, today, context.data.lang) {
                     AnswerState::Complete(value) => value,
                     AnswerState::Incomplete(_) | AnswerState::Wrong(_) => return StepFlow::Stay,
